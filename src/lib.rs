@@ -1,4 +1,9 @@
 //! rwsgi: the module map, in dependency order. A module may import only from modules above it.
 
+pub mod sys;
+
 pub mod http;
+
 pub mod config;
+
+pub mod scoreboard;

@@ -1,0 +1,118 @@
+//! The shared memory between the arbiter and its workers: one slot a worker, written by that worker alone.
+//!
+//! Owns: the layout, the writing half (`SlotWriter`) and the reading half (`SlotView`, a copy). Must never hold a
+//! pointer, a lock or anything but plain atomics: a worker may die between any two stores, and the arbiter takes every
+//! number from here as a hint, never as an index or a length it did not check.
+
+mod slot;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::sys::shared::{Shareable, SharedMap};
+
+pub use slot::{Serving, SlotView, SlotWriter, Stage};
+
+/// Workers that can exist at one time, of all generations. Pages of unused slots are never touched.
+pub const SLOTS: usize = 1024;
+
+struct Board {
+    /// The generation whose boot failure has been told, so that it is told once however many workers meet it.
+    reported: AtomicU32,
+    slots: [slot::Slot; SLOTS],
+}
+
+// SAFETY: nothing but atomics and arrays of them, see `Slot`.
+unsafe impl Shareable for Board {}
+
+/// A handle to the shared memory; clones see the same memory, as do forked children.
+#[derive(Clone)]
+pub struct Scoreboard {
+    board: Arc<SharedMap<Board>>,
+}
+
+impl Scoreboard {
+    /// Maps an empty scoreboard. Must be made before the first fork.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self { board: Arc::new(SharedMap::new()?) })
+    }
+
+    /// Empties a slot for the next worker. Only the arbiter calls this, when the slot's last owner has been reaped.
+    pub fn clear(&self, index: usize) {
+        if let Some(slot) = self.board.slots.get(index) {
+            slot.clear();
+        }
+    }
+
+    /// The writing half of a slot, for the worker that was given it. `None` if there is no such slot.
+    pub fn writer(&self, index: usize) -> Option<SlotWriter> {
+        (index < SLOTS).then(|| SlotWriter::new(self.clone(), index))
+    }
+
+    /// A copy of what the slot says now. An index out of range reads as an empty slot.
+    pub fn view(&self, index: usize) -> SlotView {
+        self.board.slots.get(index).map(slot::Slot::view).unwrap_or_default()
+    }
+
+    /// True for the first caller of this generation (counted from 1): that one tells why the boot failed.
+    pub fn claim_report(&self, generation: u32) -> bool {
+        self.board.reported.fetch_max(generation, Ordering::Relaxed) < generation
+    }
+
+    fn slot(&self, index: usize) -> Option<&slot::Slot> {
+        self.board.slots.get(index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_slot_shows_what_its_writer_stored() {
+        let board = Scoreboard::new().unwrap();
+        let writer = board.writer(3).unwrap();
+        writer.set_stage(Stage::Ready);
+        writer.beat(Duration::from_millis(1500));
+        writer.serve("GET", b"/report", Duration::from_millis(1400));
+        let view = board.view(3);
+        assert_eq!(view.stage, Stage::Ready);
+        assert_eq!(view.beat, Duration::from_millis(1500));
+        let serving = view.serving.unwrap();
+        assert_eq!((serving.request.as_str(), serving.since), ("GET /report", Duration::from_millis(1400)));
+        writer.idle();
+        assert!(board.view(3).serving.is_none());
+        board.clear(3);
+        assert_eq!(board.view(3).stage, Stage::Empty);
+    }
+
+    #[test]
+    fn a_long_or_hostile_request_line_is_cut_and_made_printable() {
+        let board = Scoreboard::new().unwrap();
+        let writer = board.writer(0).unwrap();
+        writer.serve("GET", &[b'\x1b'; 5000], Duration::ZERO);
+        let request = board.view(0).serving.unwrap().request;
+        assert!(request.len() <= slot::REQUEST_BYTES);
+        assert!(request.bytes().all(|byte| (0x20..0x7f).contains(&byte)));
+    }
+
+    #[test]
+    fn one_caller_a_generation_reports() {
+        let board = Scoreboard::new().unwrap();
+        assert!(board.claim_report(1));
+        assert!(!board.claim_report(1));
+        assert!(board.claim_report(2));
+        assert!(!board.claim_report(1));
+    }
+
+    #[test]
+    fn no_index_is_out_of_range() {
+        let board = Scoreboard::new().unwrap();
+        assert!(board.writer(SLOTS).is_none());
+        assert_eq!(board.view(usize::MAX).stage, Stage::Empty);
+        board.clear(usize::MAX);
+    }
+}

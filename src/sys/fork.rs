@@ -1,0 +1,38 @@
+//! fork(2) as CPython wants it: `os.register_at_fork` callbacks run, and the child's interpreter is made usable.
+
+use std::io;
+
+use nix::unistd::Pid;
+use pyo3::{Python, ffi};
+
+/// Which side of the fork this is.
+pub enum Forked {
+    Parent(Pid),
+    Child,
+}
+
+/// Forks with the interpreter attached. In the child only the calling thread exists.
+///
+/// Fails as fork(2) does: EAGAIN at a process limit, ENOMEM.
+pub fn fork(_py: Python<'_>) -> io::Result<Forked> {
+    // SAFETY: the three CPython calls are the documented protocol around fork(2), in order, from an attached thread.
+    // The master runs no other thread, so the child inherits no lock that nobody will release.
+    unsafe {
+        ffi::PyOS_BeforeFork();
+        match libc::fork() {
+            0 => {
+                ffi::PyOS_AfterFork_Child();
+                Ok(Forked::Child)
+            }
+            -1 => {
+                let error = io::Error::last_os_error();
+                ffi::PyOS_AfterFork_Parent();
+                Err(error)
+            }
+            pid => {
+                ffi::PyOS_AfterFork_Parent();
+                Ok(Forked::Parent(Pid::from_raw(pid)))
+            }
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Small safe wrappers over what the operating system and libc offer and nix does not.
+//!
+//! Owns: every `unsafe` block outside the Python glue, each with its argument. Must never: hold policy, log, or
+//! know what a worker is. Linux-only calls stand behind a `cfg` with a fallback.
+
+pub mod clock;
+#[cfg(feature = "python")]
+pub mod fork;
+pub mod shared;
+pub mod signals;
+pub mod title;
