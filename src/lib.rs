@@ -7,3 +7,5 @@ pub mod http;
 pub mod config;
 
 pub mod scoreboard;
+
+pub mod arbiter;

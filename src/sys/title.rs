@@ -72,17 +72,12 @@ mod linux {
             let memory = unsafe {
                 slice::from_raw_parts_mut(ptr::with_exposed_provenance_mut(self.start), self.end - self.start)
             };
+            // All NUL first: a title that ends within argv leaves its last byte NUL, one that does not overwrites it,
+            // which tells the kernel to read on into the environment.
             memory.fill(0);
             let room = memory.len() - 1;
             for (to, from) in memory.iter_mut().zip(title.iter().take(room)) {
                 *to = *from;
-            }
-            // A last byte of argv that is not NUL tells the kernel that the title is one string.
-            let last = self.argv_end - self.start - 1;
-            if title.len() <= last {
-                if let Some(byte) = memory.get_mut(last) {
-                    *byte = 0;
-                }
             }
         }
     }

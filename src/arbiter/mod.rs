@@ -1,0 +1,11 @@
+//! The master process: keeps the right number of workers alive and carries out what signals ask for.
+//!
+//! `state` is the whole policy, a pure function of events and time; `signals` is the table of signals it knows;
+//! `run` is the loop that waits, feeds `state` and performs its actions. Invariants: one thread, for ever; no client
+//! connection is touched here; nothing from shared memory is taken but numbers and printable text; no error of one turn
+//! ends the loop.
+
+pub mod plan;
+pub mod signals;
+pub mod state;
+mod wording;

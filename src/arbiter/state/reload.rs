@@ -1,0 +1,78 @@
+//! HUP: a new generation boots beside the old one, and takes over one ready worker at a time.
+//!
+//! Invariant: an old worker is asked to go only when a new one is ready in its place, so a generation that cannot
+//! boot costs nothing but memory and a log line.
+
+use std::time::Duration;
+
+use log::Level;
+use nix::sys::signal::Signal;
+
+use super::super::plan::Plan;
+use super::{Action, Epoch, State};
+
+impl State {
+    pub(super) fn begin_generation(&mut self, plan: Plan, now: Duration) {
+        if self.shutdown.is_some() {
+            return;
+        }
+        let generation = self.next_generation;
+        self.next_generation += 1;
+        self.target = plan.workers;
+        // Workers have no business dying for the previous configuration's pauses.
+        (self.failures, self.spawn_after) = (0, now);
+        let replaced = std::mem::replace(&mut self.current, Epoch { generation, plan });
+        // A generation that was itself never ready is not worth falling back to: the one before it is.
+        if self.fallback.is_none() {
+            self.fallback = Some(replaced);
+        } else {
+            self.stop_generation(replaced.generation, now);
+        }
+    }
+
+    pub(super) fn refuse_reload(&mut self, reason: &str) {
+        let generation = self.current.generation;
+        self.log(Level::Error, format!("Reload failed, generation {generation} keeps serving: {reason}"));
+    }
+
+    /// The first worker of the new generation to finish booting failed. True if there was a generation to go back to.
+    pub(super) fn give_up_generation(&mut self, now: Duration) -> bool {
+        if !self.booted {
+            return false;
+        }
+        let Some(fallback) = self.fallback.take() else { return false };
+        let failed = std::mem::replace(&mut self.current, fallback);
+        self.target = self.current.plan.workers;
+        let generation = self.current.generation;
+        self.log(
+            Level::Error,
+            format!("Reload failed: the new workers do not boot. Generation {generation} keeps serving."),
+        );
+        self.stop_generation(failed.generation, now);
+        self.actions.push(Action::Restore { generation });
+        true
+    }
+
+    /// Asks as many old workers to go as new ones are ready; all of them when the new generation is complete.
+    pub(super) fn retire_replaced(&mut self, now: Duration) {
+        let generation = self.current.generation;
+        let ready = self.active().filter(|worker| worker.generation == generation && worker.ready).count();
+        let old: Vec<u64> =
+            self.active().filter(|worker| worker.generation != generation).map(|w| w.age).collect();
+        // Even a smaller number of workers is reached only once the new generation has shown that it boots.
+        if ready == 0 && self.target > 0 {
+            return;
+        }
+        let keep = self.target.saturating_sub(ready);
+        for age in old.iter().take(old.len().saturating_sub(keep)) {
+            self.stop(*age, Signal::SIGTERM, now);
+        }
+    }
+
+    fn stop_generation(&mut self, generation: u32, now: Duration) {
+        let ages: Vec<u64> = self.active().filter(|w| w.generation == generation).map(|w| w.age).collect();
+        for age in ages {
+            self.stop(age, Signal::SIGTERM, now);
+        }
+    }
+}
