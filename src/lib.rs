@@ -8,4 +8,6 @@ pub mod config;
 
 pub mod scoreboard;
 
+pub mod log;
+
 pub mod arbiter;

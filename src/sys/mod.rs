@@ -4,6 +4,7 @@
 //! know what a worker is. Linux-only calls stand behind a `cfg` with a fallback.
 
 pub mod clock;
+pub mod descriptors;
 #[cfg(feature = "python")]
 pub mod fork;
 pub mod shared;

@@ -4,7 +4,7 @@
 //! all the policy. When the pipe is full the signal is dropped: by then tens of thousands wait to be read.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use nix::fcntl::OFlag;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
@@ -116,15 +116,6 @@ impl Drop for BlockGuard {
 pub unsafe fn on_signal(signal: Signal, action: impl Fn() + Send + Sync + 'static) -> io::Result<()> {
     // SAFETY: the caller's promise is the one `register` asks for.
     unsafe { signal_hook::low_level::register(signal as i32, action) }.map(drop)
-}
-
-/// Takes over a descriptor number that this process was given (by a parent, by systemd).
-///
-/// # Safety
-/// Nothing else in the process may own `fd`.
-pub unsafe fn adopt(fd: RawFd) -> OwnedFd {
-    // SAFETY: the caller promises sole ownership.
-    unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
 #[cfg(test)]

@@ -1,0 +1,71 @@
+//! File descriptors by number: borrowing, taking over, replacing what is behind one, and accepting.
+
+use std::io;
+use std::mem;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// Borrows descriptor `fd` for as long as `owner` is borrowed: for numbers that `owner` keeps open, and for the standard
+/// streams, which are never closed. A number that is not open after all fails each call with EBADF.
+pub fn borrow<T: ?Sized>(_owner: &T, fd: RawFd) -> BorrowedFd<'_> {
+    // SAFETY: only -1 is an invalid value for the type; the rest is the caller's word, and a wrong word costs an error
+    // from the kernel, not memory safety.
+    unsafe { BorrowedFd::borrow_raw(fd) }
+}
+
+/// Takes over a descriptor this process was given by number. `None` if it is not open.
+pub fn adopt(fd: RawFd) -> Option<OwnedFd> {
+    if fd < 0 {
+        return None;
+    }
+    // SAFETY: fcntl with F_GETFD only looks. The number came from the user, who hands it to us for good.
+    unsafe { (libc::fcntl(fd, libc::F_GETFD) != -1).then(|| OwnedFd::from_raw_fd(fd)) }
+}
+
+/// Puts the open file behind `fresh` behind `target`'s number, closed on exec.
+pub fn replace(target: &OwnedFd, fresh: &impl AsFd) -> io::Result<()> {
+    let (from, to) = (fresh.as_fd().as_raw_fd(), target.as_raw_fd());
+    // SAFETY: both numbers are open and owned by the arguments; what was behind `to` is closed by the kernel.
+    let result = unsafe { libc::dup2(from, to) };
+    if result == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: sets a flag on a descriptor we own. A failure would leave it open in programs the application starts.
+    unsafe { libc::fcntl(to, libc::F_SETFD, libc::FD_CLOEXEC) };
+    Ok(())
+}
+
+/// Accepts one connection, non-blocking and closed on exec, with the peer's address (`None` for unix sockets). A
+/// failing accept fails as accept4(2) does.
+pub fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, Option<SocketAddr>)> {
+    // SAFETY: `storage` is plain data, large enough for every address family, and `length` says how large; both outlive
+    // the call. A non-negative result is a new descriptor that nobody else owns.
+    unsafe {
+        let mut storage: libc::sockaddr_storage = mem::zeroed();
+        let mut length = mem::size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+        let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+        let fd = libc::accept4(listener.as_raw_fd(), (&raw mut storage).cast(), &raw mut length, flags);
+        if fd == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok((OwnedFd::from_raw_fd(fd), peer(&storage)))
+    }
+}
+
+fn peer(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
+    match i32::from(storage.ss_family) {
+        libc::AF_INET => {
+            // SAFETY: the family says that the storage, which is large and aligned enough, holds this type.
+            let address = unsafe { &*(&raw const *storage).cast::<libc::sockaddr_in>() };
+            let ip = Ipv4Addr::from(u32::from_be(address.sin_addr.s_addr));
+            Some(SocketAddr::new(IpAddr::V4(ip), u16::from_be(address.sin_port)))
+        }
+        libc::AF_INET6 => {
+            // SAFETY: as above.
+            let address = unsafe { &*(&raw const *storage).cast::<libc::sockaddr_in6>() };
+            let ip = Ipv6Addr::from(address.sin6_addr.s6_addr);
+            Some(SocketAddr::new(IpAddr::V6(ip), u16::from_be(address.sin6_port)))
+        }
+        _ => None,
+    }
+}
