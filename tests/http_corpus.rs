@@ -29,18 +29,64 @@ enum Appetite {
     Late,
 }
 
+/// Damaged requests: nothing is known of the outcome, but it may not depend on the split.
+#[test]
+fn damage_is_judged_the_same_for_every_split() {
+    const BYTES: &[u8] = b"\r\n \t\0:;,=\"_%05aF/\x7f\x80";
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut refused = 0;
+    let cases: Vec<Case> = corpus().into_iter().flat_map(|(_, cases)| cases).collect();
+    for case in cases.iter().filter(|case| case.input.len() < 500).cycle().take(6000) {
+        let mut input = case.input.clone();
+        for _ in 0..=random.below(3) {
+            let at = random.below(input.len() + 1);
+            let byte = BYTES[random.below(BYTES.len())];
+            match random.below(3) {
+                0 if at < input.len() => input[at] = byte,
+                1 if at < input.len() => drop(input.remove(at)),
+                _ => input.insert(at, byte),
+            }
+        }
+        let whole = run(case, &[&input], Appetite::AtOnce);
+        let bytes: Vec<&[u8]> = input.chunks(1).collect();
+        assert_eq!(whole, run(case, &bytes, Appetite::AtOnce), "{:?}", escape(&input));
+        let pieces: Vec<&[u8]> = input.chunks(1 + random.below(7)).collect();
+        assert_eq!(whole, run(case, &pieces, Appetite::Late), "{:?}", escape(&input));
+        refused += usize::from(whole.iter().any(|line| line.starts_with("error")));
+    }
+    assert!((1000..5999).contains(&refused), "the damage is neither fatal nor harmless always: {refused}");
+}
+
+/// xorshift: the same damage in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 33).unwrap() % bound
+    }
+}
+
+fn corpus() -> Vec<(String, Vec<Case>)> {
+    let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus")).unwrap();
+    let paths = files.map(|entry| entry.unwrap().path());
+    let mut paths: Vec<_> = paths.filter(|path| path.extension().is_some_and(|end| end == "http")).collect();
+    paths.sort();
+    let read = |path: &std::path::PathBuf| parse(&std::fs::read_to_string(path).unwrap());
+    paths.iter().map(|path| (path.display().to_string(), read(path))).collect()
+}
+
 #[test]
 fn every_case_gives_its_transcript_for_every_split() {
     let mut cases = 0;
     let mut wrong = String::new();
-    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus")).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "http") {
-            for case in parse(&std::fs::read_to_string(&path).unwrap()) {
-                cases += 1;
-                if let Some(difference) = check(&case) {
-                    writeln!(wrong, "{}: {}: {difference}", path.display(), case.title).unwrap();
-                }
+    for (file, all) in corpus() {
+        for case in all {
+            cases += 1;
+            if let Some(difference) = check(&case) {
+                writeln!(wrong, "{file}: {}: {difference}", case.title).unwrap();
             }
         }
     }
