@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use rwsgi::http::{AppError, Connection, Policy, ResponseHead, ResponseWriter};
+use rwsgi::http::{AppError, Connection, Event, Policy, ResponseHead, ResponseWriter};
 
 const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";
 
@@ -270,6 +270,7 @@ fn a_body_is_cut_at_its_length() {
     assert!(writer.finish().persistent);
     assert_eq!(client("GET", writer.output()).unwrap().body, b"hello");
     assert_eq!(writer.send_body(b"late"), 0, "nothing follows the end");
+    assert!(writer.finish().persistent, "ending twice is ending once");
     client("GET", writer.output()).unwrap();
 }
 
@@ -434,6 +435,11 @@ fn continue_is_wanted_once_and_only_by_those_who_wait() {
     let mut connection = begun(request);
     assert!(connection.reader.wants_continue());
     assert!(!connection.reader.wants_continue());
+    let chunked = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n";
+    assert!(begun(chunked).reader.wants_continue());
+    let mut connection = begun(&format!("{chunked}1"));
+    connection.reader.next_event().unwrap();
+    assert!(!connection.reader.wants_continue(), "the body has begun");
     for refused in [
         &format!("{request}x"),
         "POST / HTTP/1.0\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n",
@@ -442,6 +448,21 @@ fn continue_is_wanted_once_and_only_by_those_who_wait() {
     ] {
         assert!(!begun(refused).reader.wants_continue(), "{refused}");
     }
+}
+
+#[test]
+fn what_is_new_is_announced_when_the_rest_is_half_read() {
+    let mut reader = begun("POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nhello").reader;
+    assert_eq!(reader.next_event(), Ok(Event::Body));
+    reader.consume(3);
+    assert_eq!(reader.next_event(), Ok(Event::NeedData), "nothing is new");
+    reader.receive(b" w");
+    assert_eq!((reader.next_event(), reader.body()), (Ok(Event::Body), &b"lo w"[..]));
+    reader.consume(99);
+    assert_eq!((reader.next_event(), reader.body()), (Ok(Event::NeedData), &b""[..]));
+    reader.receive(b"orGET");
+    assert_eq!((reader.next_event(), reader.body()), (Ok(Event::Body), &b"or"[..]));
+    assert_eq!((reader.next_event(), reader.next_event()), (Ok(Event::End), Ok(Event::End)));
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! One HTTP/1.x connection: the reader and the writer of the same client, which share nothing but the policy's rules.
+//! Made once per accepted client and kept until it closes.
 //! Drivers use the two halves directly; only what concerns both is here. Owns no socket.
 
 use std::sync::Arc;

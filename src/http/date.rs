@@ -1,5 +1,6 @@
 //! IMF-fixdate (RFC 9110 section 5.6.7) from seconds since the epoch. The clock itself is read by the caller, once a
-//! second at most; nothing here knows what time it is.
+//! second at most; nothing here knows what time it is. Proleptic Gregorian, no leap seconds, as POSIX time has it.
+//! Used by `writer.rs`' callers for the Date field.
 
 const DAYS: [&[u8; 3]; 7] = [b"Thu", b"Fri", b"Sat", b"Sun", b"Mon", b"Tue", b"Wed"];
 const MONTHS: [&[u8; 3]; 12] =

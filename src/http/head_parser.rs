@@ -2,7 +2,8 @@
 //!
 //! A line is judged when its LF is there, or refused at its limit before that; so the first bad line decides, and the
 //! outcome is the same for every way the bytes were split. Each byte is searched once for LF and each line parsed
-//! once: the cost is linear for any split. A line ends with CRLF, nothing else.
+//! once: the cost is linear for any split. A line ends with CRLF, nothing else. (A parser of whole heads, such as httparse,
+//! says neither where a fault is nor whether a limit was passed before it, so the split would show through.)
 //!
 //! Grammar of a line: `target.rs`, `field.rs`. What the fields mean: `framing.rs`.
 
@@ -14,6 +15,9 @@ use super::target;
 
 /// No setting may let a head grow beyond this; offsets are 32 bits wide.
 pub(crate) const HEAD_MAX: usize = 1 << 30;
+
+/// Room for more fields than this is given back between requests.
+const FIELDS_KEEP: usize = 128;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Stage {
@@ -57,6 +61,7 @@ impl HeadParser {
         self.scanned = 0;
         let mut fields = std::mem::take(&mut self.ranges.fields);
         fields.clear();
+        fields.shrink_to(FIELDS_KEEP);
         self.ranges = HeadRanges { fields, ..HeadRanges::default() };
     }
 

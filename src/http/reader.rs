@@ -105,6 +105,7 @@ impl RequestReader {
             State::Chunked => self.advance_chunked(),
         };
         if let Err(fault) = &event {
+            self.continue_pending = false;
             self.fault = Some(fault.clone());
         }
         event

@@ -1,4 +1,5 @@
 //! Reason phrases of the registered status codes (RFC 9110 section 15, IANA registry). A table in code order.
+//! An empty phrase is legal, so codes without a row are no error.
 //! Never a place for policy: which status a fault deserves is in `error.rs`.
 
 /// The registered reason phrase, or an empty string. RFC 9112 section 4 allows the phrase to be empty.

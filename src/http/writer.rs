@@ -222,8 +222,9 @@ impl ResponseWriter {
         let missing = self.remaining().unwrap_or(0);
         match self.state {
             State::Body(Framing::Chunked) => self.output.extend_from_slice(b"0\r\n\r\n"),
-            State::Body(_) => {}
-            State::Head | State::Finished => self.persistent = false,
+            State::Body(_) | State::Finished => {}
+            // No response was given at all.
+            State::Head => self.persistent = false,
         }
         self.persistent &= missing == 0;
         self.state = State::Finished;
