@@ -1,0 +1,125 @@
+//! The receive buffer of one connection: head, unread input and room for more in one allocation, reused for ever.
+//!
+//! ```text
+//!   | stale | head (kept while a request is in hand) | taken | unread | room |
+//!   0       base                                              at       end    bytes.len()
+//! ```
+//! Invariant: `base <= at <= end <= bytes.len()`, and all of `bytes` is initialised. Bytes move only when at least as
+//! much room is won as bytes are moved, so compaction costs a constant per byte received.
+
+/// A buffer that one large request blew up is given back when it is empty.
+const KEEP: usize = 64 * 1024;
+const FIRST: usize = 4096;
+
+#[derive(Debug, Default)]
+pub(crate) struct ReceiveBuffer {
+    bytes: Vec<u8>,
+    base: usize,
+    kept: usize,
+    at: usize,
+    end: usize,
+}
+
+impl ReceiveBuffer {
+    /// Room for at least `min` bytes.
+    pub(crate) fn spare(&mut self, min: usize) -> &mut [u8] {
+        let min = min.max(1);
+        if self.bytes.len() - self.end < min {
+            self.make_room(min);
+        }
+        self.bytes.get_mut(self.end..).unwrap_or_default()
+    }
+
+    fn make_room(&mut self, min: usize) {
+        let live = self.kept + (self.end - self.at);
+        if self.end - live >= live {
+            self.compact(live);
+        }
+        if self.bytes.len() - self.end < min {
+            let size = (self.end + min).next_power_of_two().max(FIRST);
+            self.bytes.resize(size, 0);
+        }
+    }
+
+    fn compact(&mut self, live: usize) {
+        self.bytes.copy_within(self.base..self.base + self.kept, 0);
+        self.bytes.copy_within(self.at..self.end, self.kept);
+        self.base = 0;
+        self.at = self.kept;
+        self.end = live;
+    }
+
+    pub(crate) fn filled(&mut self, n: usize) {
+        debug_assert!(self.end + n <= self.bytes.len());
+        self.end = (self.end + n).min(self.bytes.len());
+    }
+
+    /// Received and not yet taken.
+    pub(crate) fn unread(&self) -> &[u8] {
+        self.bytes.get(self.at..self.end).unwrap_or_default()
+    }
+
+    pub(crate) fn take(&mut self, n: usize) {
+        self.at = (self.at + n).min(self.end);
+    }
+
+    /// Takes the first `n` unread bytes as the head, which stays readable until `release`.
+    pub(crate) fn keep(&mut self, n: usize) {
+        self.base = self.at;
+        self.take(n);
+        self.kept = self.at - self.base;
+    }
+
+    pub(crate) fn head(&self) -> &[u8] {
+        self.bytes.get(self.base..self.base + self.kept).unwrap_or_default()
+    }
+
+    /// Forgets the head; unread bytes stay.
+    pub(crate) fn release(&mut self) {
+        self.kept = 0;
+        self.base = self.at;
+        if self.at == self.end {
+            (self.base, self.at, self.end) = (0, 0, 0);
+            if self.bytes.len() > KEEP {
+                self.bytes = Vec::new();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KEEP, ReceiveBuffer};
+
+    fn receive(buffer: &mut ReceiveBuffer, bytes: &[u8]) {
+        buffer.spare(bytes.len())[..bytes.len()].copy_from_slice(bytes);
+        buffer.filled(bytes.len());
+    }
+
+    #[test]
+    fn the_head_survives_growth_and_compaction() {
+        let mut buffer = ReceiveBuffer::default();
+        receive(&mut buffer, b"stale");
+        buffer.take(5);
+        receive(&mut buffer, b"headbody");
+        buffer.keep(4);
+        for round in 0..10_000_u32 {
+            buffer.take(buffer.unread().len() - 2);
+            let before = buffer.unread().to_vec();
+            receive(&mut buffer, &round.to_le_bytes());
+            assert_eq!(buffer.head(), b"head");
+            assert_eq!(buffer.unread(), [before, round.to_le_bytes().to_vec()].concat());
+        }
+        assert!(
+            buffer.bytes.len() <= 8192,
+            "a body read as it comes needs no more room: {}",
+            buffer.bytes.len()
+        );
+        receive(&mut buffer, &[b'x'; 100_000]);
+        assert_eq!(buffer.head(), b"head");
+        assert_eq!(buffer.unread().len(), 100_006);
+        buffer.take(100_006);
+        buffer.release();
+        assert!(buffer.bytes.len() <= KEEP);
+    }
+}

@@ -1,0 +1,106 @@
+//! What is accepted from peers: limits, header rules, trust. Built once from settings and shared by all connections.
+//! The defaults are gunicorn's strict ones. Raw setting values go in as they are; the effective limits, with gunicorn's
+//! meanings of 0 and its clamps, are computed here and nowhere else.
+
+use super::trusted::TrustedPeers;
+
+const REQUEST_LINE_MAX: usize = 8190;
+const REQUEST_LINE_UNLIMITED: usize = 1 << 20;
+const FIELDS_MAX: usize = 32_768;
+const FIELD_SIZE_DEFAULT: usize = 8190;
+
+/// What becomes of field names with an underscore, which WSGI cannot tell from their dashed twins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HeaderMap {
+    #[default]
+    Drop,
+    Refuse,
+    Dangerous,
+}
+
+/// The rules one listener's connections are held to.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Bytes of a request line, without its CRLF. 0 is unlimited, which means 1 MiB.
+    pub limit_request_line: usize,
+    /// Field lines in a head, and in a trailer section. 0 is the maximum.
+    pub limit_request_fields: usize,
+    /// Bytes of a field line with its CRLF; also of a chunk-size line. 0 is the default.
+    pub limit_request_field_size: usize,
+    pub header_map: HeaderMap,
+    /// Upper-case names with an underscore that a trusted peer may set; `*` is all of them.
+    pub forwarder_headers: Vec<String>,
+    /// Upper-case, dashed name of a field, and its value that means https.
+    pub secure_scheme_headers: Vec<(String, String)>,
+    pub forwarded_allow_ips: TrustedPeers,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        Self {
+            limit_request_line: 4094,
+            limit_request_fields: 100,
+            limit_request_field_size: FIELD_SIZE_DEFAULT,
+            header_map: HeaderMap::Drop,
+            forwarder_headers: vec!["SCRIPT_NAME".to_owned(), "PATH_INFO".to_owned()],
+            secure_scheme_headers: vec![
+                pair("X-FORWARDED-PROTOCOL", "ssl"),
+                pair("X-FORWARDED-PROTO", "https"),
+                pair("X-FORWARDED-SSL", "on"),
+            ],
+            forwarded_allow_ips: TrustedPeers::loopback(),
+        }
+    }
+}
+
+impl Policy {
+    pub(crate) fn request_line_limit(&self) -> usize {
+        match self.limit_request_line {
+            0 => REQUEST_LINE_UNLIMITED,
+            limit => limit.min(REQUEST_LINE_MAX),
+        }
+    }
+
+    pub(crate) fn fields_limit(&self) -> usize {
+        match self.limit_request_fields {
+            0 => FIELDS_MAX,
+            limit => limit.min(FIELDS_MAX),
+        }
+    }
+
+    pub(crate) fn field_size_limit(&self) -> usize {
+        match self.limit_request_field_size {
+            0 => FIELD_SIZE_DEFAULT,
+            limit => limit,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Policy;
+
+    #[test]
+    fn zero_and_excess_have_gunicorns_meanings() {
+        let mut policy = Policy::default();
+        assert_eq!(
+            (policy.request_line_limit(), policy.fields_limit(), policy.field_size_limit()),
+            (4094, 100, 8190)
+        );
+        policy.limit_request_line = 0;
+        policy.limit_request_fields = 0;
+        policy.limit_request_field_size = 0;
+        assert_eq!(
+            (policy.request_line_limit(), policy.fields_limit(), policy.field_size_limit()),
+            (1 << 20, 32768, 8190)
+        );
+        policy.limit_request_line = 9000;
+        policy.limit_request_fields = 40_000;
+        policy.limit_request_field_size = 20_000;
+        assert_eq!(
+            (policy.request_line_limit(), policy.fields_limit(), policy.field_size_limit()),
+            (8190, 32768, 20_000)
+        );
+    }
+}

@@ -1,0 +1,279 @@
+//! The request side of a connection: bytes in, events out. Owns the receive buffer and the state between requests.
+//!
+//! Invariants: after a fault the connection gives that fault for ever and takes no further byte; a body that ends early
+//! is a fault and never an `End`; a `Content-Length` body is read where it was received, uncopied; a chunked one is decoded
+//! into one reused buffer. All costs are linear in the bytes received. Read next: `head_parser.rs`, `chunked.rs`.
+
+use std::sync::Arc;
+
+use super::buffer::ReceiveBuffer;
+use super::chunked::ChunkDecoder;
+use super::error::PeerError;
+use super::head::Head;
+use super::head_parser::HeadParser;
+use super::policy::Policy;
+
+/// A decoded-body buffer larger than this is given back between requests.
+const DECODED_KEEP: usize = 64 * 1024;
+
+/// What the bytes received so far amount to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Nothing more without another read.
+    NeedData,
+    /// A request's head is whole: see `head()`.
+    Head,
+    /// `body()` has more than it had at the last event.
+    Body,
+    /// The body is complete. Repeated until `next_request()`.
+    End,
+    /// EOF between requests.
+    Closed,
+}
+
+#[derive(Debug)]
+enum State {
+    Head,
+    /// Bytes of a fixed body the application has not consumed, and how many of them were announced.
+    Fixed {
+        left: u64,
+        announced: usize,
+    },
+    Chunked,
+}
+
+/// Reads the requests of one connection.
+#[derive(Debug)]
+pub struct RequestReader {
+    state: State,
+    input: ReceiveBuffer,
+    parser: HeadParser,
+    chunks: ChunkDecoder,
+    decoded: Vec<u8>,
+    decoded_at: usize,
+    fault: Option<PeerError>,
+    eof: bool,
+    skipped_blank: bool,
+    continue_pending: bool,
+}
+
+impl RequestReader {
+    pub fn new(policy: &Arc<Policy>) -> Self {
+        Self {
+            state: State::Head,
+            input: ReceiveBuffer::default(),
+            parser: HeadParser::new(policy),
+            chunks: ChunkDecoder::new(policy),
+            decoded: Vec::new(),
+            decoded_at: 0,
+            fault: None,
+            eof: false,
+            skipped_blank: false,
+            continue_pending: false,
+        }
+    }
+
+    /// Initialised room for at least `min` bytes, to read(2) into. Say how many came with [`Self::filled`].
+    pub fn spare(&mut self, min: usize) -> &mut [u8] {
+        self.input.spare(min)
+    }
+
+    pub fn filled(&mut self, n: usize) {
+        self.input.filled(n);
+    }
+
+    pub fn receive(&mut self, bytes: &[u8]) {
+        if let Some(room) = self.input.spare(bytes.len()).get_mut(..bytes.len()) {
+            room.copy_from_slice(bytes);
+        }
+        self.input.filled(bytes.len());
+    }
+
+    /// The peer will send no more.
+    pub fn receive_eof(&mut self) {
+        self.eof = true;
+    }
+
+    /// What has happened. Call it after each read, until it wants data.
+    pub fn next_event(&mut self) -> Result<Event, PeerError> {
+        if let Some(fault) = &self.fault {
+            return Err(fault.clone());
+        }
+        let event = match &self.state {
+            State::Head => self.advance_head(),
+            State::Fixed { .. } => self.advance_fixed(),
+            State::Chunked => self.advance_chunked(),
+        };
+        if let Err(fault) = &event {
+            self.continue_pending = false;
+            self.fault = Some(fault.clone());
+        }
+        event
+    }
+
+    fn advance_head(&mut self) -> Result<Event, PeerError> {
+        self.skip_blank_line();
+        if self.parser.advance(self.input.unread())? {
+            self.begin_body();
+            return Ok(Event::Head);
+        }
+        match (self.eof, self.input.unread()) {
+            (false, _) => Ok(Event::NeedData),
+            (true, [] | [b'\r']) => Ok(Event::Closed),
+            (true, _) => Err(PeerError::HeadTruncated),
+        }
+    }
+
+    /// RFC 9112 section 2.2: one empty line before a request line is not part of it. One only, and CRLF only.
+    fn skip_blank_line(&mut self) {
+        if !self.skipped_blank && self.input.unread().starts_with(b"\r\n") {
+            self.input.take(2);
+            self.skipped_blank = true;
+            self.parser.reset();
+        }
+    }
+
+    fn begin_body(&mut self) {
+        let framing = &self.parser.ranges.framing;
+        self.state = if framing.chunked {
+            State::Chunked
+        } else {
+            State::Fixed { left: framing.content_length.unwrap_or(0), announced: 0 }
+        };
+        let len = self.parser.ranges.len;
+        self.input.keep(len);
+        let head = Head::new(self.input.head(), &self.parser.ranges);
+        self.continue_pending = head.expects_continue() && head.has_body();
+    }
+
+    fn advance_fixed(&mut self) -> Result<Event, PeerError> {
+        let available = self.body().len();
+        let State::Fixed { left, announced } = &mut self.state else { return Ok(Event::NeedData) };
+        if available > *announced {
+            *announced = available;
+            self.continue_pending = false;
+            Ok(Event::Body)
+        } else if available as u64 == *left {
+            Ok(Event::End)
+        } else if self.eof {
+            Err(PeerError::BodyTruncated)
+        } else {
+            Ok(Event::NeedData)
+        }
+    }
+
+    /// Bytes decoded before a fault are announced first; the fault is the next event.
+    fn advance_chunked(&mut self) -> Result<Event, PeerError> {
+        if self.decode() {
+            return Ok(Event::Body);
+        }
+        match self.fault.take() {
+            Some(fault) => Err(fault),
+            None if self.chunks.is_done() => Ok(Event::End),
+            None if self.eof => Err(self.chunks.truncated()),
+            None => Ok(Event::NeedData),
+        }
+    }
+
+    /// Decodes what was received of a chunked body. `true` if there is more of it than before.
+    fn decode(&mut self) -> bool {
+        let before = self.decoded.len();
+        let (used, outcome) = self.chunks.decode(self.input.unread(), &mut self.decoded);
+        self.input.take(used);
+        self.continue_pending &= used == 0;
+        self.fault = outcome.err();
+        self.decoded.len() > before
+    }
+
+    /// The head of the request in hand, from `Event::Head` to `next_request()`.
+    pub fn head(&self) -> Option<Head<'_>> {
+        match self.input.head() {
+            [] => None,
+            bytes => Some(Head::new(bytes, &self.parser.ranges)),
+        }
+    }
+
+    /// Decoded body bytes that are here and not consumed; also those before a fault.
+    pub fn body(&self) -> &[u8] {
+        match self.state {
+            State::Fixed { left, .. } => {
+                let unread = self.input.unread();
+                let here = usize::try_from(left).unwrap_or(usize::MAX).min(unread.len());
+                unread.get(..here).unwrap_or_default()
+            }
+            _ => self.decoded.get(self.decoded_at..).unwrap_or_default(),
+        }
+    }
+
+    /// The application has read `n` bytes of `body()`.
+    pub fn consume(&mut self, n: usize) {
+        let n = n.min(self.body().len());
+        match &mut self.state {
+            State::Fixed { left, announced } => {
+                *left -= n as u64;
+                *announced = announced.saturating_sub(n);
+                self.input.take(n);
+            }
+            _ => self.decoded_at += n,
+        }
+        if self.decoded_at == self.decoded.len() {
+            self.decoded.clear();
+            self.decoded_at = 0;
+        }
+    }
+
+    /// Whether the whole body is here, though `body()` may not be consumed. A chunked one ends with `Event::End`.
+    pub fn body_ended(&self) -> bool {
+        match self.state {
+            State::Fixed { left, .. } => self.body().len() as u64 == left,
+            State::Chunked => self.chunks.is_done(),
+            State::Head => false,
+        }
+    }
+
+    /// `true` once if the peer waits for `100 Continue`: it asked, and no byte of the body has come (RFC 9110 10.1.1).
+    pub fn wants_continue(&mut self) -> bool {
+        std::mem::take(&mut self.continue_pending)
+            && !self.eof
+            && self.body().is_empty()
+            && self.fault.is_none()
+    }
+
+    /// Turns to the next request: forgets head and body, keeps pipelined bytes. `false`, and nothing is changed, if the rest
+    /// of the body would be taken for a request.
+    pub fn next_request(&mut self) -> bool {
+        if matches!(self.state, State::Chunked) && self.fault.is_none() {
+            self.decode();
+        }
+        if !self.body_ended() {
+            return false;
+        }
+        if let State::Fixed { .. } = self.state {
+            self.input.take(self.body().len());
+        }
+        self.input.release();
+        self.parser.reset();
+        self.chunks.reset();
+        self.decoded.clear();
+        self.decoded.shrink_to(DECODED_KEEP);
+        self.decoded_at = 0;
+        self.continue_pending = false;
+        self.skipped_blank = false;
+        self.state = State::Head;
+        true
+    }
+
+    /// Whether no byte of a request has been received: the connection may be closed without harm.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.state, State::Head) && self.fault.is_none() && self.input.unread().is_empty()
+    }
+
+    /// Bytes received behind the request in hand: pipelined requests, or the first of another protocol after an upgrade.
+    pub fn pipelined(&self) -> &[u8] {
+        let unread = self.input.unread();
+        match self.state {
+            State::Fixed { .. } => unread.get(self.body().len()..).unwrap_or_default(),
+            _ => unread,
+        }
+    }
+}
