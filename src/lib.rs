@@ -1,4 +1,4 @@
 //! rwsgi: the module map, in dependency order. A module may import only from modules above it.
 
-pub mod http;
 pub mod config;
+pub mod http;
