@@ -2,3 +2,5 @@
 
 pub mod config;
 pub mod http;
+#[cfg(feature = "python")]
+pub mod py;

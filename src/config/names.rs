@@ -7,11 +7,15 @@ use super::table;
 /// The setting whose name `name` nearly is, by case or by a slip or two of the keyboard.
 pub(super) fn nearest(name: &str) -> Option<&'static str> {
     let name = name.to_ascii_lowercase();
-    // In a short name one slip is already another word.
-    let slips = if name.len() < 6 { 1 } else { 2 };
+    // The shorter a name, the sooner a slip makes it another word.
+    let slips = match name.len() {
+        ..4 => return None,
+        4..6 => 1,
+        _ => 2,
+    };
     table::rows()
         .map(|row| (strsim::osa_distance(&name, row.name), row.name))
-        .filter(|(distance, candidate)| *distance <= slips && candidate.len() > 3)
+        .filter(|(distance, _)| *distance <= slips)
         .min()
         .map(|(_, candidate)| candidate)
 }
@@ -32,6 +36,7 @@ mod tests {
             ("keep_alive", Some("keepalive")),
             ("cores", None),
             ("name", None),
+            ("bin", None),
             ("port", None),
             ("host", None),
             ("base_dir", None),

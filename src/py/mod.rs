@@ -1,0 +1,3 @@
+//! Everything that speaks Python.
+
+pub mod config_file;
