@@ -14,7 +14,7 @@ use super::merge::{Assignment, Layer};
 use super::origin::Origin;
 use super::raw::Raw;
 use super::row::Row;
-use super::table;
+use super::table::{self, Settings};
 use super::unsupported::{UNSUPPORTED, Unsupported};
 
 const WIDTH: usize = 100;
@@ -92,7 +92,7 @@ fn command(origin: &Origin) -> Command {
 
 fn argument(row: &'static Row) -> Arg {
     let argument = flagged(Arg::new(row.name), row.facts.flags, row.takes)
-        .help(row.summary())
+        .help(short_help(row))
         .long_help(long_help(row))
         .help_heading(row.section);
     if row.takes == Takes::Nothing { argument } else { argument.value_name(row.facts.metavar) }
@@ -131,10 +131,21 @@ fn flagged(mut argument: Arg, flags: &[&'static str], takes: Takes) -> Arg {
         .allow_negative_numbers(takes != Takes::Nothing)
 }
 
+/// One line; a default is shown where there is one that says something.
+fn short_help(row: &Row) -> String {
+    match (row.show)(&Settings::default()) {
+        Raw::Str(text) if row.facts.default_is.is_none() && text.len() < 16 => {
+            format!("{} [{text}]", row.summary())
+        }
+        Raw::Int(number) => format!("{} [{number}]", row.summary()),
+        _ => row.summary().to_owned(),
+    }
+}
+
 fn long_help(row: &Row) -> String {
     let mut blocks = vec![row.summary().to_owned()];
     blocks.extend(row.blocks());
-    let mut facts = format!("[default: {}]", row.default_text().trim_matches('`'));
+    let mut facts = format!("[default: {}]", row.default_text().replace('`', ""));
     if row.takes != Takes::Nothing {
         facts.push_str(&format!(" [value: {}]", (row.allowed)()));
     }

@@ -123,11 +123,12 @@ fn base_0(text: &str) -> Option<i64> {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
-    let (radix, digits) = match digits.get(..2).map(str::to_ascii_lowercase).as_deref() {
-        Some("0x") => (16, &digits[2..]),
-        Some("0o") => (8, &digits[2..]),
-        Some("0b") => (2, &digits[2..]),
-        _ if digits.len() > 1 && is_shell_octal(digits) && digits.bytes().any(|b| b != b'0') => return None,
+    let (radix, digits) = match digits.split_at_checked(2) {
+        Some(("0x" | "0X", rest)) => (16, rest),
+        Some(("0o" | "0O", rest)) => (8, rest),
+        Some(("0b" | "0B", rest)) => (2, rest),
+        // Python refuses 010, which C reads as octal, but not 00.
+        _ if is_shell_octal(digits) && digits.bytes().any(|b| b != b'0') => return None,
         _ => (10, digits),
     };
     if digits.starts_with(['-', '+', '_']) || digits.ends_with('_') || digits.contains("__") {

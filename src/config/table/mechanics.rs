@@ -17,10 +17,9 @@ section! {
         /// Workers then share its memory and start at once, but HUP does not load the application's code again.
         preload_app: Flag = false => { flags: &["--preload"] }
 
-        /// Send files by the system call sendfile.
+        /// Whether files go out by sendfile; the flag says no.
         ///
-        /// Used for the `wsgi.file_wrapper` of a real file. `--no-sendfile` or `False` turns it off; `None` is on, unless
-        /// the variable `SENDFILE` says no.
+        /// It applies to the `wsgi.file_wrapper` of a real file. `False` turns it off; `None` is on.
         sendfile: OptionalFlag = None => {
             flags: &["--no-sendfile"], env: &[("SENDFILE", "{}")], live: Live::Workers,
         }

@@ -9,7 +9,7 @@ section! {
     "Security" security: Security {
         /// Longest request line, in bytes.
         ///
-        /// More than 8190 counts as 8190; 0 is no limit but the size of a request's head.
+        /// More than 8190 counts as 8190; 0 is no limit but 1 MiB.
         limit_request_line: Count = 4094 => {
             flags: &["--limit-request-line"], metavar: "BYTES", live: Live::Workers,
         }

@@ -30,7 +30,7 @@ fn every_row_is_documented() {
         let summary = row.summary();
         assert!(summary.ends_with('.') && summary.len() > 10, "{}: {summary}", row.name);
         assert_eq!(row.docs.get(1).map_or("", |line| line.trim()), "", "{}: summary of one line", row.name);
-        assert!((row.allowed)().len() > 0, "{}", row.name);
+        assert!(!(row.allowed)().is_empty(), "{}", row.name);
         for flag in row.facts.flags {
             let form = flag.strip_prefix("--").map_or(flag.len() == 2, |long| long.len() > 2);
             assert!(flag.starts_with('-') && form, "{}: {flag}", row.name);
@@ -126,7 +126,7 @@ fn short_help_gives_each_flag_one_line() {
         let long = row.facts.flags.iter().find(|flag| flag.starts_with("--"));
         let Some(long) = long else { continue };
         let line = help.lines().find(|line| line.split_whitespace().any(|word| word == *long));
-        assert!(line.is_some_and(|line| line.ends_with(row.summary())), "{}: {line:?}", row.name);
+        assert!(line.is_some_and(|line| line.contains(row.summary())), "{}: {line:?}", row.name);
         assert!(help.contains(&format!("\n{}:\n", row.section)), "{}", row.section);
     }
     for setting in UNSUPPORTED.iter().flat_map(|setting| setting.flags) {
