@@ -1,7 +1,8 @@
 //! An address to listen on, in every form `--bind` takes.
 //!
-//! Owns the grammar and its error texts, nothing of sockets: host names are not resolved and paths not touched here. Stricter
-//! than gunicorn where gunicorn would listen somewhere else than the text says. Read next: `kind/list.rs`, `Binds`.
+//! Owns the grammar and its error texts, nothing of sockets: host names are not resolved and paths not
+//! touched here. Stricter than gunicorn where gunicorn would listen somewhere else than the text says. Read
+//! next: `kind/list.rs`, `Binds`.
 
 use std::fmt;
 use std::net::Ipv6Addr;

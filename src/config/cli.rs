@@ -1,7 +1,8 @@
 //! The command line: the clap command made from the rows, and what a parse of it says.
 //!
-//! Used for the arguments and for `RWSGI_CMD_ARGS`. Owns help and usage errors; knows no setting by name but the positional
-//! argument's. Invariant: clap sees no defaults, so that a match means the user said it. Read next: `merge.rs`.
+//! Used for the arguments and for `RWSGI_CMD_ARGS`. Owns help and usage errors; knows no setting by name but
+//! the positional argument's. Invariant: clap sees no defaults, so that a match means the user said it. Read
+//! next: `merge.rs`.
 
 use std::ffi::OsString;
 
@@ -50,8 +51,8 @@ pub(super) fn parse(args: Vec<OsString>, origin: &Origin) -> Result<Given, Confi
     Ok(Given::Layer(layer))
 }
 
-/// The command that reads `origin`'s arguments. Only the command line itself names the application; in a variable such words are
-/// ignored, as gunicorn does.
+/// The command that reads `origin`'s arguments. Only the command line itself names the application; in a
+/// variable such words are ignored, as gunicorn does.
 fn command(origin: &Origin) -> Command {
     let positional = match origin {
         Origin::Cli => {

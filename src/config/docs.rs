@@ -1,7 +1,7 @@
 //! docs/settings.md, from the rows.
 //!
-//! Never edit the file: a test compares it with this text and rewrites it under `RWSGI_REGENERATE=1`. Read next:
-//! `table/workers.rs` for where the words are.
+//! Never edit the file: a test compares it with this text and rewrites it under `RWSGI_REGENERATE=1`. Read
+//! next: `table/workers.rs` for where the words are.
 
 use super::kind::Takes;
 use super::row::Row;
@@ -11,10 +11,10 @@ use super::unsupported::{UNSUPPORTED, Unsupported};
 const HEAD: &str = "\
 # Settings
 
-<!-- Made from src/config/table by `RWSGI_REGENERATE=1 cargo test --no-default-features settings_md`; do not edit. -->
+<!-- From src/config/table: `RWSGI_REGENERATE=1 cargo test --no-default-features settings_md`. Do not edit. -->
 
-A setting has one name everywhere. In a config file it is a Python variable, on the command line a flag, in the environment
-`RWSGI_` and its name in capitals. Where several set it, the last of these wins:
+A setting has one name everywhere. In a config file it is a Python variable, on the command line a flag, in
+the environment `RWSGI_` and its name in capitals. Where several set it, the last of these wins:
 
 1. the default;
 2. the environment: `RWSGI_<NAME>`, else the other variables named below;
@@ -22,12 +22,12 @@ A setting has one name everywhere. In a config file it is a Python variable, on 
 4. the arguments in `RWSGI_CMD_ARGS`, else in `GUNICORN_CMD_ARGS`;
 5. the command line.
 
-A list replaces the list below it; nothing is appended. In a variable the items of a list are separated by spaces and may be quoted as
-in a shell; an empty variable counts as unset where an empty text is no value. Long flags may be shortened as long as
-they are unambiguous; of a flag given twice the last one counts.
+A list replaces the list below it; nothing is appended. In a variable the items of a list are separated by
+spaces and may be quoted as in a shell; an empty variable counts as unset where an empty text is no value. Long
+flags may be shortened as long as they are unambiguous; of a flag given twice the last one counts.
 
-`rwsgi --print-config` prints every value and where it came from. *Changed by* says what it takes for a new value to reach a running
-server.
+`rwsgi --print-config` prints every value and where it came from. *Changed by* says what it takes for a new
+value to reach a running server.
 ";
 
 const UNSUPPORTED_HEAD: &str = "

@@ -1,7 +1,8 @@
-//! The environment as a layer: `RWSGI_<SETTING>` for every setting, a few names other servers share, and extra arguments.
+//! The environment as a layer: `RWSGI_<SETTING>` for every setting, a few names other servers share, and
+//! extra arguments.
 //!
-//! A variable that is empty counts as unset where an empty text is no value. Invariant: reads [`Sources`], never the process. Read
-//! next: `merge.rs`.
+//! A variable that is empty counts as unset where an empty text is no value. Invariant: reads [`Sources`],
+//! never the process. Read next: `merge.rs`.
 
 use std::ffi::OsString;
 

@@ -1,7 +1,7 @@
 //! What stops the configuration from being used, and what merely deserves a word.
 //!
-//! Owns the wording shared by all layers and the exit code that goes with it: 2 for a command line that cannot be read, 1 for a
-//! value that cannot be used. Never prints. Read next: `merge.rs`.
+//! Owns the wording shared by all layers and the exit code that goes with it: 2 for a command line that
+//! cannot be read, 1 for a value that cannot be used. Never prints. Read next: `merge.rs`.
 
 use std::fmt;
 use std::path::Path;
@@ -32,8 +32,8 @@ impl ConfigError {
         Self::config(format!("Failed to read config file: {}\n{}", path.display(), detail.trim_end()))
     }
 
-    /// gunicorn leaves numbers to its argument parser, so that a flag without a number in it is a usage error; every
-    /// other bad value is a configuration error.
+    /// gunicorn leaves numbers to its argument parser, so that a flag without a number in it is a usage
+    /// error; every other bad value is a configuration error.
     pub(super) fn invalid(row: &Row, raw: &Raw, origin: &Origin, reject: &Reject) -> Self {
         let on_command_line = matches!(origin, Origin::Cli | Origin::CmdArgs(_));
         let exit_code = if on_command_line && row.takes == Takes::Number { 2 } else { 1 };

@@ -1,7 +1,8 @@
 //! The config file as a layer: which file, and what its globals mean.
 //!
-//! A config file is a program; running it is somebody else's ([`FileLoader`]), so that this stays testable without Python.
-//! Names that are no setting's are the file's own business, unless they nearly are. Read next: `py/config_file.rs`, which runs it.
+//! A config file is a program; running it is somebody else's ([`FileLoader`]), so that this stays testable
+//! without Python. Names that are no setting's are the file's own business, unless they nearly are. Read
+//! next: `py/config_file.rs`, which runs it.
 
 use std::path::{Path, PathBuf};
 

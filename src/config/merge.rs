@@ -1,8 +1,9 @@
 //! The layers, lowest first, laid over each other into [`Settings`].
 //!
-//! defaults < environment < config file < `RWSGI_CMD_ARGS` < command line. Every layer is checked, also where a higher one
-//! replaces it. Invariant: the result is a function of [`Sources`] and the loader, so a reload can run it again; only the directories
-//! and files that settings name are looked up. Read next: `cli.rs`, `env.rs`, `file.rs`, one per layer.
+//! defaults < environment < config file < `RWSGI_CMD_ARGS` < command line. Every layer is checked, also where
+//! a higher one replaces it. Invariant: the result is a function of [`Sources`] and the loader, so a reload
+//! can run it again; only the directories and files that settings name are looked up. Read next: `cli.rs`,
+//! `env.rs`, `file.rs`, one per layer.
 
 use std::path::{Path, PathBuf};
 
@@ -88,7 +89,8 @@ impl Merge {
         Ok(())
     }
 
-    /// The config file must be known before its layer is laid, so the layers above it are asked ahead of their turn.
+    /// The config file must be known before its layer is laid, so the layers above it are asked ahead of
+    /// their turn.
     fn config_named_by(&mut self, layers: &[&Layer]) -> Result<Option<String>, ConfigError> {
         let named = layers.iter().flat_map(|layer| &layer.assignments).filter(|a| a.row.name == "config");
         let assignments = named.cloned().collect();

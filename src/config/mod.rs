@@ -8,8 +8,9 @@
 //! print  docs           rows ──► text
 //! ```
 //!
-//! Invariants: a setting is declared in one place; everything here is a function of [`Sources`] and of the config file's
-//! globals; nothing here prints, runs Python or changes the process. Read next: `row.rs`, `merge.rs`.
+//! Invariants: a setting is declared in one place; everything here is a function of [`Sources`] and of the
+//! config file's globals; nothing here prints, runs Python or changes the process. Read next: `row.rs`,
+//! `merge.rs`.
 
 pub mod address;
 mod cli;

@@ -1,6 +1,7 @@
 //! Finds the setting a mistyped name probably means.
 //!
-//! Config files and environments hold names of their own, so a guess must be close to count. Read next: `file.rs`.
+//! Config files and environments hold names of their own, so a guess must be close to count. Read next:
+//! `file.rs`.
 
 use super::table;
 

@@ -1,7 +1,7 @@
 //! Checks an IP address or a CIDR network as text.
 //!
-//! A network with host bits set is refused, as in Python's `ipaddress`: whoever trusts `10.0.0.1/8` either meant one host or
-//! a whole network, and guessing would be a hole. Read next: `kind/list.rs`, `Networks`.
+//! A network with host bits set is refused, as in Python's `ipaddress`: whoever trusts `10.0.0.1/8` either
+//! meant one host or a whole network, and guessing would be a hole. Read next: `kind/list.rs`, `Networks`.
 
 use std::net::IpAddr;
 

@@ -1,7 +1,7 @@
 //! Where a value came from, for `--print-config` and for error messages.
 //!
-//! Owns the list of layers, lowest first; `Ord` on the enum's order is not precedence to be computed with, the order in
-//! which `merge` applies the layers is. Read next: `merge.rs`.
+//! Owns the list of layers, lowest first; `Ord` on the enum's order is not precedence to be computed with,
+//! the order in which `merge` applies the layers is. Read next: `merge.rs`.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! A value before it has a type: what a config file, a flag or a variable holds, as Python would spell it.
 //!
-//! Owns the value model shared by every layer and its two forms, `Raw` and the Python literal. It knows no setting and
-//! checks nothing; `kind` does that. Read next: `kind/mod.rs`.
+//! Owns the value model shared by every layer and its two forms, `Raw` and the Python literal. It knows no
+//! setting and checks nothing; `kind` does that. Read next: `kind/mod.rs`.
 
 use std::fmt;
 

@@ -1,8 +1,9 @@
 //! A row of the settings table, and the macro that declares a section of it.
 //!
-//! `section!` turns one declaration per setting into a typed struct, its defaults and its rows; the command line, the
-//! environment, the config file, `--print-config` and docs/settings.md are all read off the rows. Nothing about one setting may be
-//! written anywhere else. Read next: `table/workers.rs` for what a section looks like, `kind/mod.rs` for its types.
+//! `section!` turns one declaration per setting into a typed struct, its defaults and its rows; the command
+//! line, the environment, the config file, `--print-config` and docs/settings.md are all read off the rows.
+//! Nothing about one setting may be written anywhere else. Read next: `table/workers.rs` for what a section
+//! looks like, `kind/mod.rs` for its types.
 
 use super::kind::{Reject, Takes};
 use super::raw::Raw;
@@ -32,8 +33,8 @@ impl Live {
 /// What a declaration says about a setting beside its name, type, default and documentation.
 #[derive(Debug)]
 pub struct Facts {
-    /// The flags, short ones first; the first long one is the setting's name on the command line. Empty: file and
-    /// environment only.
+    /// The flags, short ones first; the first long one is the setting's name on the command line. Empty: file
+    /// and environment only.
     pub flags: &'static [&'static str],
     pub metavar: &'static str,
     /// Variables read beside `RWSGI_<NAME>`, each with the text its value stands in (`{}`).
@@ -95,8 +96,8 @@ impl Row {
     }
 }
 
-/// Declares a section: `"Title" field: Struct { /// docs … name: Kind = default => { facts } … }`, where `field` is the
-/// section's field in [`Settings`].
+/// Declares a section: `"Title" field: Struct { /// docs … name: Kind = default => { facts } … }`, where
+/// `field` is the section's field in [`Settings`].
 macro_rules! section {
     (
         $title:literal $section:ident : $type:ident {

@@ -1,7 +1,8 @@
 //! Everything the configuration is made from, as values.
 //!
-//! The one place in `config` that looks at the process: the rest of it is a function of [`Sources`] and of what the config file
-//! says, and can be run twice (HUP) or in a test with the same result. Read next: `merge.rs`.
+//! The one place in `config` that looks at the process: the rest of it is a function of [`Sources`] and of
+//! what the config file says, and can be run twice (HUP) or in a test with the same result. Read next:
+//! `merge.rs`.
 
 use std::ffi::OsString;
 use std::io;

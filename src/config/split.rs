@@ -1,7 +1,7 @@
 //! Splits one text into words as a POSIX shell would, without expanding anything.
 //!
-//! Used for `RWSGI_CMD_ARGS` and for variables that hold a list. Owns quotes and backslashes (POSIX.1 Shell Command
-//! Language, section 2.2), never `$`, globs or comments. Read next: `env.rs`.
+//! Used for `RWSGI_CMD_ARGS` and for variables that hold a list. Owns quotes and backslashes (POSIX.1 Shell
+//! Command Language, section 2.2), never `$`, globs or comments. Read next: `env.rs`.
 
 use std::str::Chars;
 

@@ -1,7 +1,8 @@
 //! gunicorn's settings that rwsgi does not have, so that each is refused by name and never silently ignored.
 //!
-//! Owns the one list of them. A setting at its default is accepted: configuration files often spell defaults out. One whose purpose
-//! does not arise here gets a warning instead. A setting moves from this list to `table/` when it is built. Read next: `file.rs`.
+//! Owns the one list of them. A setting at its default is accepted: configuration files often spell defaults
+//! out. One whose purpose does not arise here gets a warning instead. A setting moves from this list to
+//! `table/` when it is built. Read next: `file.rs`.
 
 use super::error::{ConfigError, Warning};
 use super::kind::Takes;

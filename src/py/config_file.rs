@@ -1,8 +1,9 @@
 //! Runs a Python config file and reads its globals.
 //!
-//! The file is executed as the module `__config__`, afresh each time, so that a reload sees what it says now. Owns the translation of Python
-//! values into [`Raw`] and of exceptions into [`ConfigError`]; what a name means is `config::file`'s business. Never lets an exception, not
-//! even `SystemExit`, pass. Read next: `config/file.rs`.
+//! The file is executed as the module `__config__`, afresh each time, so that a reload sees what it says now.
+//! Owns the translation of Python values into [`Raw`] and of exceptions into [`ConfigError`]; what a name
+//! means is `config::file`'s business. Never lets an exception, not even `SystemExit`, pass. Read next:
+//! `config/file.rs`.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

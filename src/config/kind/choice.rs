@@ -1,12 +1,13 @@
 //! Kinds with a fixed list of values, as enums.
 //!
-//! `choice!` writes each spelling once, for the parser, the error text and the documentation. A spelling that is not listed is an error
-//! that shows the list, never a silent default. Read next: `../row.rs`.
+//! `choice!` writes each spelling once, for the parser, the error text and the documentation. A spelling that
+//! is not listed is an error that shows the list, never a silent default. Read next: `../row.rs`.
 
 use super::{Kind, Reject, Takes, text_of};
 use crate::config::raw::Raw;
 
-/// Declares an enum that is its own kind. A function after `else` may say more about a text that is not listed.
+/// Declares an enum that is its own kind. A function after `else` may say more about a text that is not
+/// listed.
 macro_rules! choice {
     (
         $(#[$attribute:meta])*

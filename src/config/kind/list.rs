@@ -1,7 +1,7 @@
 //! Kinds that hold several values: addresses to bind, networks, header names, variables.
 //!
-//! A list is given whole: an item that is wrong refuses the list and is named. A config file may hold one string where a list belongs.
-//! Read next: `../address.rs` and `../network.rs`, which know the items.
+//! A list is given whole: an item that is wrong refuses the list and is named. A config file may hold one
+//! string where a list belongs. Read next: `../address.rs` and `../network.rs`, which know the items.
 
 use super::{Kind, Reject, Takes, text_of};
 use crate::config::address::Address;

@@ -1,8 +1,9 @@
 //! The kinds of value a setting can have: one type, one parser and one description each.
 //!
-//! A kind checks a value by itself: it never looks at another setting, the file system or the clock, so that the same text means
-//! the same everywhere. Text from a flag or a variable arrives as `Raw::Str` and takes the same path as a config file's
-//! value. Read next: `number.rs`, then `row.rs` for how a setting names its kind.
+//! A kind checks a value by itself: it never looks at another setting, the file system or the clock, so that
+//! the same text means the same everywhere. Text from a flag or a variable arrives as `Raw::Str` and takes
+//! the same path as a config file's value. Read next: `number.rs`, then `row.rs` for how a setting names its
+//! kind.
 
 mod choice;
 mod list;

@@ -1,7 +1,7 @@
 //! Kinds that are whole numbers: counts, seconds, permission bits.
 //!
-//! Owns how a number is spelled: an int, or text in Python's base-0 notation (`0x10`, `0o17`, `1_000`). Never rounds or clamps a value. Read next:
-//! `text.rs`.
+//! Owns how a number is spelled: an int, or text in Python's base-0 notation (`0x10`, `0o17`, `1_000`). Never
+//! rounds or clamps a value. Read next: `text.rs`.
 
 use std::time::Duration;
 
@@ -51,7 +51,8 @@ impl Kind for Seconds {
     }
 }
 
-/// Permission bits. Text with a leading zero is octal, as in the shell; other text and ints are what they are in Python.
+/// Permission bits. Text with a leading zero is octal, as in the shell; other text and ints are what they are
+/// in Python.
 pub struct Mode;
 
 impl Kind for Mode {

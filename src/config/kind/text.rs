@@ -1,7 +1,7 @@
 //! Kinds that are one text or one truth: names, paths, switches.
 //!
-//! Text loses the spaces around it and nothing else. Paths are kept as written; whoever opens one decides what it is
-//! relative to. Read next: `list.rs`.
+//! Text loses the spaces around it and nothing else. Paths are kept as written; whoever opens one decides
+//! what it is relative to. Read next: `list.rs`.
 
 use std::path::PathBuf;
 

@@ -9,10 +9,12 @@ section! {
     "Config file" config_file: ConfigFile {
         /// Python file with settings.
         ///
-        /// `PATH` or `file:PATH` is executed as a Python file; `python:MODULE` is imported. Every global with a
-        /// setting's name is that setting's value. `./rwsgi.conf.py`, else `./gunicorn.conf.py`, is read when none is named.
+        /// `PATH` or `file:PATH` is executed as a Python file; `python:MODULE` is imported. Every global with
+        /// a setting's name is that setting's value. `./rwsgi.conf.py`, else `./gunicorn.conf.py`, is read
+        /// when none is named.
         ///
-        /// A relative path starts where the server was started, whatever `chdir` says. HUP reads the file again.
+        /// A relative path starts where the server was started, whatever `chdir` says. HUP reads the file
+        /// again.
         config: OptionalText = None => {
             flags: &["-c", "--config"], metavar: "PATH", live: Live::Reload,
             default_is: Some("`./rwsgi.conf.py` or `./gunicorn.conf.py`, if it exists"),

@@ -14,7 +14,8 @@ section! {
     "Server mechanics" mechanics: Mechanics {
         /// Load the application before the workers are forked.
         ///
-        /// Workers then share its memory and start at once, but HUP does not load the application's code again.
+        /// Workers then share its memory and start at once, but HUP does not load the application's code
+        /// again.
         preload_app: Flag = false => { flags: &["--preload"] }
 
         /// Whether files go out by sendfile; the flag says no.
@@ -48,7 +49,8 @@ section! {
 
         /// Permission bits that new UNIX sockets lack.
         ///
-        /// On the command line and in the environment a leading 0 means octal. The workers' own umask is not changed.
+        /// On the command line and in the environment a leading 0 means octal. The workers' own umask is not
+        /// changed.
         umask: Mode = 0 => { flags: &["-m", "--umask"], metavar: "MODE" }
 
         /// Directories to put on sys.path.
@@ -58,8 +60,9 @@ section! {
 
         /// Header fields by which a trusted proxy says that its client used TLS.
         ///
-        /// A dict of field names and the value that means TLS; `wsgi.url_scheme` is then `https`. In the environment it is
-        /// `NAME=VALUE`, several separated by spaces. Requests in which they contradict each other are refused.
+        /// A dict of field names and the value that means TLS; `wsgi.url_scheme` is then `https`. In the
+        /// environment it is `NAME=VALUE`, several separated by spaces. Requests in which they contradict
+        /// each other are refused.
         secure_scheme_headers: SchemeHeaders = [
             ("X-FORWARDED-PROTOCOL", "ssl"),
             ("X-FORWARDED-PROTO", "https"),
@@ -70,8 +73,8 @@ section! {
 
         /// Proxies whose forwarding headers are believed.
         ///
-        /// Addresses and networks separated by commas, or `*` for all. A peer on a UNIX socket is always trusted; an empty text
-        /// trusts nobody else.
+        /// Addresses and networks separated by commas, or `*` for all. A peer on a UNIX socket is always
+        /// trusted; an empty text trusts nobody else.
         forwarded_allow_ips: Networks = vec!["127.0.0.1".to_owned(), "::1".to_owned()] => {
             flags: &["--forwarded-allow-ips"], metavar: "PEERS", env: &[("FORWARDED_ALLOW_IPS", "{}")],
             live: Live::Workers,
@@ -86,8 +89,8 @@ section! {
 
         /// What happens to header names with an underscore.
         ///
-        /// In the environ `A_B` and `A-B` look the same, so a client could pass one for the other. `drop` leaves such a field
-        /// out, `refuse` answers 400, `dangerous` passes it on.
+        /// In the environ `A_B` and `A-B` look the same, so a client could pass one for the other. `drop`
+        /// leaves such a field out, `refuse` answers 400, `dangerous` passes it on.
         header_map: HeaderMap = HeaderMap::Drop => {
             flags: &["--header-map"], metavar: "MODE", live: Live::Workers,
         }

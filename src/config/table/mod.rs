@@ -1,7 +1,8 @@
 //! The settings: one module per section, and the struct that holds them all.
 //!
-//! Adding a setting edits its section's module and nothing else; adding a section also adds one line here. The order of sections and
-//! rows is the order of `--help` and of docs/settings.md. Read next: `workers.rs`, then `../row.rs`.
+//! Adding a setting edits its section's module and nothing else; adding a section also adds one line here.
+//! The order of sections and rows is the order of `--help` and of docs/settings.md. Read next: `workers.rs`,
+//! then `../row.rs`.
 
 use std::collections::BTreeMap;
 

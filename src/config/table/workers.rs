@@ -1,4 +1,5 @@
-//! The section "Worker processes": how many there are, of which class, and how long one may live or be silent.
+//! The section "Worker processes": how many there are, of which class, and how long one may live or be
+//! silent.
 //!
 //! Read next: `src/arbiter`, which keeps them.
 
@@ -11,8 +12,8 @@ section! {
     "Worker processes" workers: Workers {
         /// Number of worker processes.
         ///
-        /// One or two per CPU core is a good start. With 0 the server listens and answers nothing. TTIN and TTOU change the
-        /// number while the server runs.
+        /// One or two per CPU core is a good start. With 0 the server listens and answers nothing. TTIN and
+        /// TTOU change the number while the server runs.
         workers: Count = 1 => {
             flags: &["-w", "--workers"], metavar: "COUNT", env: &[("WEB_CONCURRENCY", "{}")], live: Live::Reload,
         }
@@ -50,8 +51,8 @@ section! {
 
         /// Seconds a worker may be silent before it is killed.
         ///
-        /// A `sync` worker is silent while the application runs, so this is also the longest a request may take. 0 is for
-        /// ever.
+        /// A `sync` worker is silent while the application runs, so this is also the longest a request may
+        /// take. 0 is for ever.
         timeout: Seconds = Duration::from_secs(30) => {
             flags: &["-t", "--timeout"], metavar: "SECONDS", live: Live::Reload,
         }
