@@ -10,4 +10,7 @@ pub mod scoreboard;
 
 pub mod log;
 
+#[cfg(feature = "python")]
+pub mod py;
+
 pub mod arbiter;

@@ -1,1 +1,51 @@
-//! placeholder
+//! The settings: a table with one row each, and the machinery that reads values for them.
+//!
+//! ```text
+//! table/<section>.rs    one declaration per setting ──► Settings (typed), rows
+//! kind/                 what a value may be
+//! env  file  cli        one layer each: rows ──► assignments with their origin
+//! merge                 the layers over each other ──► Settings
+//! print  docs           rows ──► text
+//! ```
+//!
+//! Invariants: a setting is declared in one place; everything here is a function of [`Sources`] and of the
+//! config file's globals; nothing here prints, runs Python or changes the process. Read next: `row.rs`,
+//! `merge.rs`.
+
+pub mod address;
+mod cli;
+pub mod docs;
+mod env;
+mod error;
+mod file;
+pub mod kind;
+mod merge;
+mod names;
+mod network;
+mod origin;
+mod print;
+mod raw;
+pub mod row;
+mod sources;
+mod split;
+pub mod table;
+#[cfg(test)]
+mod tests;
+pub mod unsupported;
+
+pub use address::Address;
+pub use error::{ConfigError, Warning};
+pub use file::{ConfigSource, FileLoader, Global, Loaded};
+pub use merge::{Parsed, load};
+pub use origin::Origin;
+pub use raw::Raw;
+pub use sources::Sources;
+pub use table::Settings;
+
+/// What `--version` prints.
+pub const VERSION_LINE: &str = concat!("rwsgi (version ", env!("CARGO_PKG_VERSION"), ")");
+
+/// Whether `name` means something in a config file, be it only an error.
+pub fn is_setting(name: &str) -> bool {
+    table::row(name).is_some() || unsupported::find(name).is_some()
+}

@@ -1,0 +1,200 @@
+//! The command line: the clap command made from the rows, and what a parse of it says.
+//!
+//! Used for the arguments and for `RWSGI_CMD_ARGS`. Owns help and usage errors; knows no setting by name but
+//! the positional argument's. Invariant: clap sees no defaults, so that a match means the user said it. Read
+//! next: `merge.rs`.
+
+use std::ffi::OsString;
+
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use super::error::ConfigError;
+use super::kind::Takes;
+use super::merge::{Assignment, Layer};
+use super::origin::Origin;
+use super::raw::Raw;
+use super::row::Row;
+use super::table::{self, Settings};
+use super::unsupported::{UNSUPPORTED, Unsupported};
+
+const WIDTH: usize = 100;
+const APP_MODULE: &str = "APP_MODULE";
+
+pub(super) enum Given {
+    Layer(Layer),
+    Help(String),
+    Version,
+}
+
+pub(super) fn parse(args: Vec<OsString>, origin: &Origin) -> Result<Given, ConfigError> {
+    let matches = match command(origin).try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(error) => return refusal(&error, origin),
+    };
+    let mut layer = Layer::default();
+    for row in table::rows() {
+        if let Some(raw) = given(&matches, row.name, row.facts.flags, row.takes) {
+            layer.assignments.push(Assignment { row, raw, origin: origin.clone() });
+        }
+    }
+    for setting in UNSUPPORTED {
+        if let Some(raw) = given(&matches, setting.name, setting.flags, setting.takes) {
+            layer.warnings.extend(setting.judge(primary(setting.flags), &raw, origin)?);
+        }
+    }
+    if let (Origin::Cli, Some(row)) = (origin, table::row("wsgi_app"))
+        && let Some(app) = matches.get_one::<String>(APP_MODULE)
+    {
+        layer.assignments.push(Assignment { row, raw: Raw::from(app.as_str()), origin: Origin::Cli });
+    }
+    Ok(Given::Layer(layer))
+}
+
+/// The command that reads `origin`'s arguments. Only the command line itself names the application; in a
+/// variable such words are ignored, as gunicorn does.
+fn command(origin: &Origin) -> Command {
+    let positional = match origin {
+        Origin::Cli => {
+            Arg::new(APP_MODULE).help("The application: MODULE:CALLABLE, or MODULE (`application`)")
+        }
+        _ => Arg::new(APP_MODULE).num_args(0..),
+    };
+    Command::new("rwsgi")
+        .about("A server for Python web applications.")
+        .no_binary_name(true)
+        .override_usage("rwsgi [OPTIONS] [APP_MODULE]")
+        .infer_long_args(true)
+        .args_override_self(true)
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .max_term_width(WIDTH)
+        .arg(positional)
+        .args(table::rows().filter(|row| !row.facts.flags.is_empty()).map(argument))
+        .args(UNSUPPORTED.iter().filter(|setting| !setting.flags.is_empty()).map(refused_argument))
+        .arg(
+            Arg::new("help")
+                .short('h')
+                .long("help")
+                .action(ArgAction::Help)
+                .help("This help (`-h`: one line each)")
+                .help_heading("Help"),
+        )
+        .arg(
+            Arg::new("version")
+                .short('v')
+                .long("version")
+                .action(ArgAction::Version)
+                .help("The version")
+                .help_heading("Help"),
+        )
+        .version(env!("CARGO_PKG_VERSION"))
+}
+
+fn argument(row: &'static Row) -> Arg {
+    let argument = flagged(Arg::new(row.name), row.facts.flags, row.takes)
+        .help(short_help(row))
+        .long_help(long_help(row))
+        .help_heading(row.section);
+    if row.takes == Takes::Nothing { argument } else { argument.value_name(row.facts.metavar) }
+}
+
+/// Known to the parser so that it is refused for what it is, and hidden from help.
+fn refused_argument(setting: &'static Unsupported) -> Arg {
+    let argument = flagged(Arg::new(setting.name), setting.flags, setting.takes).hide(true);
+    if setting.name == "proxy_protocol" {
+        // gunicorn's one flag with an optional value.
+        return argument.num_args(0..=1).default_missing_value("auto");
+    }
+    argument
+}
+
+fn flagged(mut argument: Arg, flags: &[&'static str], takes: Takes) -> Arg {
+    let mut named = false;
+    for flag in flags {
+        match (flag.strip_prefix("--"), flag.chars().nth(1)) {
+            (Some(long), _) if named => argument = argument.alias(long),
+            (Some(long), _) => {
+                argument = argument.long(long);
+                named = true;
+            }
+            (None, Some(short)) => argument = argument.short(short),
+            (None, None) => {}
+        }
+    }
+    argument
+        .action(match takes {
+            Takes::Nothing => ArgAction::SetTrue,
+            Takes::Items => ArgAction::Append,
+            Takes::Value | Takes::Number => ArgAction::Set,
+        })
+        // `-w -1` is a bad number, not an unknown flag.
+        .allow_negative_numbers(takes != Takes::Nothing)
+}
+
+/// One line; a default is shown where there is one that says something.
+fn short_help(row: &Row) -> String {
+    match (row.show)(&Settings::default()) {
+        Raw::Str(text) if row.facts.default_is.is_none() && text.len() < 16 => {
+            format!("{} [{text}]", row.summary())
+        }
+        Raw::Int(number) => format!("{} [{number}]", row.summary()),
+        _ => row.summary().to_owned(),
+    }
+}
+
+fn long_help(row: &Row) -> String {
+    let mut blocks = vec![row.summary().to_owned()];
+    blocks.extend(row.blocks());
+    let mut facts = format!("[default: {}]", row.default_text().replace('`', ""));
+    if row.takes != Takes::Nothing {
+        facts.push_str(&format!(" [value: {}]", (row.allowed)()));
+    }
+    let longs: Vec<&str> = row.facts.flags.iter().filter(|flag| flag.starts_with("--")).copied().collect();
+    if let [_, aliases @ ..] = longs.as_slice()
+        && !aliases.is_empty()
+    {
+        facts.push_str(&format!(" [also: {}]", aliases.join(", ")));
+    }
+    let variables: Vec<String> = row.variables().collect();
+    facts.push_str(&format!(" [env: {}]", variables.join(", ")));
+    blocks.push(facts);
+    blocks.join("\n\n")
+}
+
+fn given(matches: &ArgMatches, id: &str, flags: &[&str], takes: Takes) -> Option<Raw> {
+    if flags.is_empty() {
+        return None;
+    }
+    match takes {
+        Takes::Nothing => matches.get_flag(id).then(|| Raw::Bool(!primary(flags).starts_with("--no-"))),
+        Takes::Items => matches.get_many::<String>(id).map(Raw::strings),
+        Takes::Value | Takes::Number => matches.get_one::<String>(id).map(|text| Raw::from(text.as_str())),
+    }
+}
+
+/// The first long flag.
+fn primary<'a>(flags: &[&'a str]) -> &'a str {
+    flags.iter().find(|flag| flag.starts_with("--")).copied().unwrap_or_default()
+}
+
+fn refusal(error: &clap::Error, origin: &Origin) -> Result<Given, ConfigError> {
+    let text = error.render().to_string();
+    match error.kind() {
+        ErrorKind::DisplayHelp => Ok(Given::Help(text)),
+        ErrorKind::DisplayVersion => Ok(Given::Version),
+        _ => {
+            let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
+            Err(ConfigError::usage(match origin {
+                Origin::Cli => text.to_owned(),
+                _ => format!("{origin}: {text}"),
+            }))
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) fn help(long: bool) -> String {
+    let mut command = command(&Origin::Cli).term_width(WIDTH);
+    if long { command.render_long_help() } else { command.render_help() }.to_string()
+}

@@ -1,0 +1,90 @@
+//! docs/settings.md, from the rows.
+//!
+//! Never edit the file: a test compares it with this text and rewrites it under `RWSGI_REGENERATE=1`. Read
+//! next: `table/workers.rs` for where the words are.
+
+use super::kind::Takes;
+use super::row::Row;
+use super::table;
+use super::unsupported::{UNSUPPORTED, Unsupported};
+
+const HEAD: &str = "\
+# Settings
+
+<!-- From src/config/table: `RWSGI_REGENERATE=1 cargo test --no-default-features settings_md`. Do not edit. -->
+
+A setting has one name everywhere. In a config file it is a Python variable, on the command line a flag, in
+the environment `RWSGI_` and its name in capitals. Where several set it, the last of these wins:
+
+1. the default;
+2. the environment: `RWSGI_<NAME>`, else the other variables named below;
+3. the config file: `-c PATH`, else `./rwsgi.conf.py`, else `./gunicorn.conf.py`;
+4. the arguments in `RWSGI_CMD_ARGS`, else in `GUNICORN_CMD_ARGS`;
+5. the command line.
+
+A list replaces the list below it; nothing is appended. In a variable the items of a list are separated by
+spaces and may be quoted as in a shell; an empty variable counts as unset where an empty text is no value. Long
+flags may be shortened as long as they are unambiguous; of a flag given twice the last one counts.
+
+`rwsgi --print-config` prints every value and where it came from. *Changed by* says what it takes for a new
+value to reach a running server.
+";
+
+const UNSUPPORTED_HEAD: &str = "
+## gunicorn settings that are not supported yet
+
+In a config file they may be left at gunicorn's default; anything else is an error that names the line.
+";
+
+const MOOT_HEAD: &str = "
+## gunicorn settings without effect
+
+They are accepted with a warning.
+";
+
+pub fn settings_markdown() -> String {
+    let mut text = HEAD.to_owned();
+    let mut section = "";
+    for row in table::rows() {
+        if row.section != section {
+            section = row.section;
+            text.push_str(&format!("\n## {section}\n"));
+        }
+        text.push_str(&entry(row));
+    }
+    let (moot, missing): (Vec<_>, Vec<_>) = UNSUPPORTED.iter().partition(|setting| setting.moot.is_some());
+    text.push_str(UNSUPPORTED_HEAD);
+    text.push_str(&format!("\n{}.\n", missing.iter().map(|s| shown(s)).collect::<Vec<_>>().join(", ")));
+    text.push_str(MOOT_HEAD);
+    text.push('\n');
+    for setting in moot {
+        text.push_str(&format!("- {}: {}.\n", shown(setting), setting.moot.unwrap_or_default()));
+    }
+    text
+}
+
+fn entry(row: &Row) -> String {
+    let mut text = format!("\n### {}\n\n{}\n", row.name, row.summary());
+    for paragraph in row.blocks() {
+        text.push_str(&format!("\n{paragraph}\n"));
+    }
+    let variables: Vec<String> = row.variables().map(|name| format!("`{name}`")).collect();
+    text.push_str("\n| | |\n|---|---|\n");
+    if !row.facts.flags.is_empty() {
+        text.push_str(&format!("| Flags | {} |\n", flags(row)));
+    }
+    text.push_str(&format!("| Value | {} |\n", (row.allowed)()));
+    text.push_str(&format!("| Default | {} |\n", row.default_text()));
+    text.push_str(&format!("| Environment | {} |\n", variables.join(", ")));
+    text.push_str(&format!("| Changed by | {} |\n", row.facts.live.describe()));
+    text
+}
+
+fn flags(row: &Row) -> String {
+    let value = if row.takes == Takes::Nothing { String::new() } else { format!(" {}", row.facts.metavar) };
+    row.facts.flags.iter().map(|flag| format!("`{flag}{value}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn shown(setting: &Unsupported) -> String {
+    format!("`{}`", setting.name)
+}

@@ -1,0 +1,99 @@
+//! The config file as a layer: which file, and what its globals mean.
+//!
+//! A config file is a program; running it is somebody else's ([`FileLoader`]), so that this stays testable
+//! without Python. Names that are no setting's are the file's own business, unless they nearly are. Read
+//! next: `py/config_file.rs`, which runs it.
+
+use std::path::{Path, PathBuf};
+
+use super::error::{ConfigError, Warning};
+use super::merge::{Assignment, Layer};
+use super::names;
+use super::origin::Origin;
+use super::raw::Raw;
+use super::table;
+use super::unsupported;
+
+/// Read from the launch directory when none is named: the first that exists.
+const DEFAULTS: [&str; 2] = ["./rwsgi.conf.py", "./gunicorn.conf.py"];
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfigSource {
+    /// An existing file, with its path as the user wrote it for messages.
+    File { path: PathBuf, shown: PathBuf },
+    /// A module to import, by dotted name.
+    Module(String),
+}
+
+/// One global of a config file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Global {
+    pub name: String,
+    pub value: Raw,
+    /// Where the file last assigns it, if that can be told.
+    pub line: Option<u32>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Loaded {
+    /// The file, for messages.
+    pub path: PathBuf,
+    pub globals: Vec<Global>,
+}
+
+pub trait FileLoader {
+    fn load(&mut self, source: &ConfigSource) -> Result<Loaded, ConfigError>;
+}
+
+/// What `config` stands for; without it a default file, and how to show that one.
+pub(super) fn source(config: Option<&str>, cwd: &Path) -> Result<Option<ConfigSource>, ConfigError> {
+    let Some(config) = config else {
+        let found = DEFAULTS.iter().find(|name| cwd.join(name).exists());
+        return Ok(found.map(|name| at(name, cwd)));
+    };
+    if let Some(module) = config.strip_prefix("python:") {
+        return Ok(Some(ConfigSource::Module(module.to_owned())));
+    }
+    let name = config.strip_prefix("file:").unwrap_or(config);
+    if !cwd.join(name).exists() {
+        return Err(ConfigError::config(format!("'{name}' doesn't exist")));
+    }
+    Ok(Some(at(name, cwd)))
+}
+
+fn at(name: &str, cwd: &Path) -> ConfigSource {
+    let shown = name.strip_prefix("./").unwrap_or(name);
+    ConfigSource::File { path: cwd.join(shown), shown: PathBuf::from(shown) }
+}
+
+pub(super) fn layer(loaded: &Loaded) -> Result<Layer, ConfigError> {
+    let mut layer = Layer::default();
+    for global in &loaded.globals {
+        let origin = Origin::File { path: loaded.path.clone(), line: global.line };
+        if global.name == "config" {
+            // gunicorn takes it and does nothing; it is as likely a variable of the file's own.
+            continue;
+        }
+        if let Some(row) = table::row(&global.name) {
+            layer.assignments.push(Assignment { row, raw: global.value.clone(), origin });
+        } else if let Some(setting) = unsupported::find(&global.name) {
+            layer.warnings.extend(setting.judge(setting.name, &global.value, &origin)?);
+        } else {
+            layer.warnings.extend(misspelling(global, loaded, &origin));
+        }
+    }
+    Ok(layer)
+}
+
+fn misspelling(global: &Global, loaded: &Loaded, origin: &Origin) -> Option<Warning> {
+    let name = &global.name;
+    if name.starts_with('_') || matches!(global.value, Raw::Callable(_)) {
+        return None;
+    }
+    let meant = names::nearest(name)?;
+    // `WORKERS = 4` above `workers = WORKERS` is no mistake.
+    if loaded.globals.iter().any(|other| other.name == meant) {
+        return None;
+    }
+    Some(Warning(format!("{origin}: unknown setting '{name}' (did you mean '{meant}'?)")))
+}

@@ -1,0 +1,115 @@
+//! Kinds with a fixed list of values, as enums.
+//!
+//! `choice!` writes each spelling once, for the parser, the error text and the documentation. A spelling that
+//! is not listed is an error that shows the list, never a silent default. Read next: `../row.rs`.
+
+use super::{Kind, Reject, Takes, text_of};
+use crate::config::raw::Raw;
+
+/// Declares an enum that is its own kind. A function after `else` may say more about a text that is not
+/// listed.
+macro_rules! choice {
+    (
+        $(#[$attribute:meta])*
+        $type:ident { $($(#[$variant_attribute:meta])* $variant:ident = $text:literal),+ $(,)? } else $explain:expr
+    ) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $type { $($(#[$variant_attribute])* $variant),+ }
+
+        impl $type {
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+
+        impl Kind for $type {
+            type Value = Self;
+            const TAKES: Takes = Takes::Value;
+
+            fn parse(raw: &Raw) -> Result<Self, Reject> {
+                match text_of(raw)?.to_ascii_lowercase().as_str() {
+                    $($text => Ok(Self::$variant),)+
+                    other => ($explain)(other),
+                }
+            }
+
+            fn to_raw(value: &Self) -> Raw {
+                Raw::from(value.as_str())
+            }
+
+            fn allowed() -> String {
+                one_of(Self::ALL.iter().map(|choice| choice.as_str()))
+            }
+        }
+    };
+}
+
+choice! {
+    /// How much the error log says.
+    Level {
+        Debug = "debug",
+        Info = "info",
+        Warning = "warning",
+        Error = "error",
+        Critical = "critical",
+    } else |_: &str| Err(Reject::Kind)
+}
+
+choice! {
+    /// What happens to a header field whose name has an underscore.
+    HeaderMap {
+        Drop = "drop",
+        Refuse = "refuse",
+        Dangerous = "dangerous",
+    } else |_: &str| Err(Reject::Kind)
+}
+
+choice! {
+    WorkerClass {
+        Sync = "sync",
+    } else other_worker_class
+}
+
+/// gunicorn's other names for its own classes.
+fn other_worker_class(text: &str) -> Result<WorkerClass, Reject> {
+    match text {
+        "gunicorn.workers.sync.syncworker" | "egg:gunicorn#sync" => Ok(WorkerClass::Sync),
+        "gthread" | "gevent" | "gevent_wsgi" | "gevent_pywsgi" | "eventlet" | "tornado" | "asgi" => {
+            Err(Reject::Unsupported("this worker class is not supported yet; use 'sync'".to_owned()))
+        }
+        text if text.contains(['.', ':']) => {
+            Err(Reject::Unsupported("worker classes of your own are not supported; use 'sync'".to_owned()))
+        }
+        _ => Err(Reject::Kind),
+    }
+}
+
+fn one_of(mut choices: impl DoubleEndedIterator<Item = &'static str>) -> String {
+    let last = choices.next_back().unwrap_or_default();
+    let rest: Vec<&str> = choices.collect();
+    if rest.is_empty() { last.to_owned() } else { format!("{} or {last}", rest.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_choice_is_one_of_its_list() {
+        assert_eq!(Level::parse(&Raw::from("WARNING")), Ok(Level::Warning));
+        assert_eq!(Level::parse(&Raw::from("loud")), Err(Reject::Kind));
+        assert_eq!(Level::allowed(), "debug, info, warning, error or critical");
+    }
+
+    #[test]
+    fn worker_classes_to_come_are_told_from_typing_errors() {
+        assert_eq!(WorkerClass::parse(&Raw::from("gunicorn.workers.sync.SyncWorker")), Ok(WorkerClass::Sync));
+        for name in ["gthread", "gevent", "uvicorn.workers.UvicornWorker"] {
+            assert!(matches!(WorkerClass::parse(&Raw::from(name)), Err(Reject::Unsupported(_))), "{name}");
+        }
+        assert_eq!(WorkerClass::parse(&Raw::from("gtread")), Err(Reject::Kind));
+    }
+}

@@ -1,0 +1,191 @@
+//! Kinds that are whole numbers: counts, seconds, permission bits.
+//!
+//! Owns how a number is spelled: an int, or text in Python's base-0 notation (`0x10`, `0o17`, `1_000`). Never
+//! rounds or clamps a value. Read next: `text.rs`.
+
+use std::time::Duration;
+
+use super::{Kind, Reject, Takes};
+use crate::config::raw::Raw;
+
+/// More than this is a slip of the keyboard, and overflows the system calls the values end in.
+const MAX: i64 = i32::MAX as i64;
+
+/// A count of something: processes, bytes, requests.
+pub struct Count;
+
+impl Kind for Count {
+    type Value = usize;
+    const TAKES: Takes = Takes::Number;
+
+    fn parse(raw: &Raw) -> Result<usize, Reject> {
+        usize::try_from(whole(raw)?).map_err(|_| Reject::Kind)
+    }
+
+    fn to_raw(value: &usize) -> Raw {
+        Raw::Int(i64::try_from(*value).unwrap_or(i64::MAX))
+    }
+
+    fn allowed() -> String {
+        "a whole number, 0 or more".to_owned()
+    }
+}
+
+/// A span of time in whole seconds.
+pub struct Seconds;
+
+impl Kind for Seconds {
+    type Value = Duration;
+    const TAKES: Takes = Takes::Number;
+
+    fn parse(raw: &Raw) -> Result<Duration, Reject> {
+        u64::try_from(whole(raw)?).map(Duration::from_secs).map_err(|_| Reject::Kind)
+    }
+
+    fn to_raw(value: &Duration) -> Raw {
+        Raw::Int(i64::try_from(value.as_secs()).unwrap_or(i64::MAX))
+    }
+
+    fn allowed() -> String {
+        "a whole number of seconds, 0 or more".to_owned()
+    }
+}
+
+/// Permission bits. Text with a leading zero is octal, as in the shell; other text and ints are what they are
+/// in Python.
+pub struct Mode;
+
+impl Kind for Mode {
+    type Value = u32;
+    const TAKES: Takes = Takes::Number;
+
+    fn parse(raw: &Raw) -> Result<u32, Reject> {
+        let bits = match raw {
+            Raw::Str(text) if is_shell_octal(text.trim()) => {
+                i64::from_str_radix(text.trim(), 8).map_err(|_| Reject::Kind)?
+            }
+            _ => whole(raw)?,
+        };
+        u32::try_from(bits).ok().filter(|bits| *bits <= 0o777).ok_or(Reject::Kind)
+    }
+
+    fn to_raw(value: &u32) -> Raw {
+        Raw::Int(i64::from(*value))
+    }
+
+    fn allowed() -> String {
+        "permission bits from 0 to 0o777 (`022` is octal on the command line)".to_owned()
+    }
+}
+
+/// A number of threads, of which only one is supported.
+pub struct OneThread;
+
+impl Kind for OneThread {
+    type Value = usize;
+    const TAKES: Takes = Takes::Number;
+
+    fn parse(raw: &Raw) -> Result<usize, Reject> {
+        match Count::parse(raw)? {
+            0 => Err(Reject::Kind),
+            1 => Ok(1),
+            _ => Err(Reject::Unsupported(
+                "more than one thread per worker is not supported yet; use more workers".to_owned(),
+            )),
+        }
+    }
+
+    fn to_raw(value: &usize) -> Raw {
+        Count::to_raw(value)
+    }
+
+    fn allowed() -> String {
+        "1".to_owned()
+    }
+}
+
+fn whole(raw: &Raw) -> Result<i64, Reject> {
+    let number = match raw {
+        Raw::Int(number) => *number,
+        Raw::Str(text) => base_0(text.trim()).ok_or(Reject::Kind)?,
+        // gunicorn counts True as 1; a truth value where a number belongs is a mistake worth telling.
+        _ => return Err(Reject::Kind),
+    };
+    match number {
+        0..=MAX => Ok(number),
+        ..0 => Err(Reject::because(format!("Value must be positive: {number}"))),
+        _ => Err(Reject::because(format!("more than {MAX}"))),
+    }
+}
+
+/// Python's `int(text, 0)`.
+fn base_0(text: &str) -> Option<i64> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (radix, digits) = match digits.split_at_checked(2) {
+        Some(("0x" | "0X", rest)) => (16, rest),
+        Some(("0o" | "0O", rest)) => (8, rest),
+        Some(("0b" | "0B", rest)) => (2, rest),
+        // Python refuses 010, which C reads as octal, but not 00.
+        _ if is_shell_octal(digits) && digits.bytes().any(|b| b != b'0') => return None,
+        _ => (10, digits),
+    };
+    if digits.starts_with(['-', '+', '_']) || digits.ends_with('_') || digits.contains("__") {
+        return None;
+    }
+    let number = i64::from_str_radix(&digits.replace('_', ""), radix).ok()?;
+    Some(if negative { -number } else { number })
+}
+
+fn is_shell_octal(text: &str) -> bool {
+    text.strip_prefix('0').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_read_as_python_reads_it() {
+        let good = [
+            ("8", 8),
+            ("0x10", 16),
+            ("0o17", 15),
+            ("0B11", 3),
+            ("1_000", 1000),
+            (" 7 ", 7),
+            ("00", 0),
+            ("+3", 3),
+        ];
+        for (text, number) in good {
+            assert_eq!(Count::parse(&Raw::from(text)), Ok(number), "{text}");
+        }
+        for text in ["", "x", "1.5", "010", "0x", "_1", "1__0", "1_", "0x+1", "é", "1é"] {
+            assert_eq!(Count::parse(&Raw::from(text)), Err(Reject::Kind), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_whole_numbers_count() {
+        for raw in [Raw::Bool(true), Raw::Float(2.0), Raw::None, Raw::List(vec![])] {
+            assert_eq!(Count::parse(&raw), Err(Reject::Kind), "{raw}");
+            assert_eq!(Seconds::parse(&raw), Err(Reject::Kind), "{raw}");
+        }
+        assert_eq!(Count::parse(&Raw::Int(-5)), Err(Reject::because("Value must be positive: -5")));
+        assert!(matches!(Count::parse(&Raw::Int(1 << 40)), Err(Reject::Because(_))));
+    }
+
+    #[test]
+    fn a_leading_zero_makes_a_mode_octal() {
+        let good = [("022", 0o22), ("63", 0o77), ("0x1f", 0x1f), ("0o22", 0o22), ("0", 0), ("00", 0)];
+        for (text, bits) in good {
+            assert_eq!(Mode::parse(&Raw::from(text)), Ok(bits), "{text}");
+        }
+        assert_eq!(Mode::parse(&Raw::Int(0o22)), Ok(0o22));
+        for text in ["089", "0x1000", "-1", "u=rwx"] {
+            assert!(Mode::parse(&Raw::from(text)).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The layers, lowest first, laid over each other into [`Settings`].
+//!
+//! defaults < environment < config file < `RWSGI_CMD_ARGS` < command line. Every layer is checked, also where
+//! a higher one replaces it. Invariant: the result is a function of [`Sources`] and the loader, so a reload
+//! can run it again; only the directories and files that settings name are looked up. Read next: `cli.rs`,
+//! `env.rs`, `file.rs`, one per layer.
+
+use std::path::{Path, PathBuf};
+
+use super::cli::{self, Given};
+use super::error::{ConfigError, Warning};
+use super::file::{self, ConfigSource, FileLoader};
+use super::origin::Origin;
+use super::raw::Raw;
+use super::row::Row;
+use super::sources::Sources;
+use super::table::{self, Settings};
+use super::{env, kind};
+
+/// One value that one layer gives one setting.
+#[derive(Clone, Debug)]
+pub(super) struct Assignment {
+    pub(super) row: &'static Row,
+    pub(super) raw: Raw,
+    pub(super) origin: Origin,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Layer {
+    pub(super) assignments: Vec<Assignment>,
+    pub(super) warnings: Vec<Warning>,
+}
+
+/// What the user asked for.
+#[derive(Debug)]
+pub enum Parsed {
+    Run(Box<Settings>, Vec<Warning>),
+    /// The text to print.
+    Help(String),
+    Version,
+}
+
+pub fn load(sources: &Sources, loader: &mut dyn FileLoader) -> Result<Parsed, ConfigError> {
+    let flags = match cli::parse(sources.argv.clone(), &Origin::Cli)? {
+        Given::Layer(layer) => layer,
+        Given::Help(text) => return Ok(Parsed::Help(text)),
+        Given::Version => return Ok(Parsed::Version),
+    };
+    let cmd_args = match cmd_args(sources)? {
+        Given::Layer(layer) => layer,
+        Given::Help(text) => return Ok(Parsed::Help(text)),
+        Given::Version => return Ok(Parsed::Version),
+    };
+
+    let mut merge = Merge::default();
+    merge.apply(env::layer(sources)?)?;
+    let named = merge.config_named_by(&[&cmd_args, &flags])?;
+    if let Some(source) = file::source(named.as_deref(), &sources.cwd)? {
+        merge.apply(file::layer(&loader.load(&source)?)?)?;
+        merge.note_default_file(&source);
+    }
+    merge.apply(cmd_args)?;
+    merge.apply(flags)?;
+    merge.resolve_chdir(&sources.cwd)?;
+    Ok(Parsed::Run(Box::new(merge.settings), merge.warnings))
+}
+
+fn cmd_args(sources: &Sources) -> Result<Given, ConfigError> {
+    match env::cmd_args(sources)? {
+        Some((words, origin)) => cli::parse(words, &origin),
+        None => Ok(Given::Layer(Layer::default())),
+    }
+}
+
+#[derive(Default)]
+struct Merge {
+    settings: Settings,
+    warnings: Vec<Warning>,
+}
+
+impl Merge {
+    fn apply(&mut self, layer: Layer) -> Result<(), ConfigError> {
+        for Assignment { row, raw, origin } in layer.assignments {
+            (row.set)(&mut self.settings, &raw)
+                .map_err(|reject| ConfigError::invalid(row, &raw, &origin, &reject))?;
+            self.settings.origins.insert(row.name, origin);
+        }
+        self.warnings.extend(layer.warnings);
+        Ok(())
+    }
+
+    /// The config file must be known before its layer is laid, so the layers above it are asked ahead of
+    /// their turn.
+    fn config_named_by(&mut self, layers: &[&Layer]) -> Result<Option<String>, ConfigError> {
+        let named = layers.iter().flat_map(|layer| &layer.assignments).filter(|a| a.row.name == "config");
+        let assignments = named.cloned().collect();
+        self.apply(Layer { assignments, warnings: Vec::new() })?;
+        Ok(self.settings.config_file.config.clone())
+    }
+
+    fn note_default_file(&mut self, source: &ConfigSource) {
+        if let (None, ConfigSource::File { shown, .. }) = (&self.settings.config_file.config, source) {
+            self.settings.config_file.config = Some(shown.display().to_string());
+        }
+    }
+
+    /// Absolute, so that a reload finds the same directory after the process has changed to it.
+    fn resolve_chdir(&mut self, cwd: &Path) -> Result<(), ConfigError> {
+        let named = self.settings.mechanics.chdir.clone();
+        let chdir: PathBuf = cwd.join(&named).components().collect();
+        if !chdir.is_dir() {
+            return Err(self.no_directory(&named));
+        }
+        self.settings.mechanics.chdir = chdir;
+        Ok(())
+    }
+
+    fn no_directory(&self, named: &Path) -> ConfigError {
+        let reason = format!("can't chdir to '{}'", named.display());
+        match table::row("chdir") {
+            Some(row) => ConfigError::invalid(
+                row,
+                &Raw::Str(named.display().to_string()),
+                self.settings.origin(row.name),
+                &kind::Reject::Because(reason),
+            ),
+            None => ConfigError::config(reason),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Where a value came from, for `--print-config` and for error messages.
+//!
+//! Owns the list of layers, lowest first; `Ord` on the enum's order is not precedence to be computed with,
+//! the order in which `merge` applies the layers is. Read next: `merge.rs`.
+
+use std::fmt;
+use std::path::PathBuf;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    Default,
+    /// An environment variable, by name.
+    Env(String),
+    File {
+        path: PathBuf,
+        line: Option<u32>,
+    },
+    /// The variable that holds extra command-line text.
+    CmdArgs(String),
+    Cli,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::Env(variable) | Self::CmdArgs(variable) => f.write_str(variable),
+            Self::File { path, line: Some(line) } => write!(f, "{}:{line}", path.display()),
+            Self::File { path, line: None } => write!(f, "{}", path.display()),
+            Self::Cli => f.write_str("command line"),
+        }
+    }
+}

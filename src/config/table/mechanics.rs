@@ -1,0 +1,98 @@
+//! The section "Server mechanics": the process, its surroundings, and which proxies it believes.
+//!
+//! Read next: `src/cli.rs` for the process, `src/http` for the header rules.
+
+use std::path::PathBuf;
+
+use crate::config::kind::{
+    Directory, Flag, HeaderMap, HeaderNames, Mode, Networks, OptionalFlag, OptionalPath, SchemeHeaders,
+    SearchPath, Variables,
+};
+use crate::config::row::{Live, section};
+
+section! {
+    "Server mechanics" mechanics: Mechanics {
+        /// Load the application before the workers are forked.
+        ///
+        /// Workers then share its memory and start at once, but HUP does not load the application's code
+        /// again.
+        preload_app: Flag = false => { flags: &["--preload"] }
+
+        /// Whether files go out by sendfile; the flag says no.
+        ///
+        /// It applies to the `wsgi.file_wrapper` of a real file. `False` turns it off; `None` is on.
+        sendfile: OptionalFlag = None => {
+            flags: &["--no-sendfile"], env: &[("SENDFILE", "{}")], live: Live::Workers,
+        }
+
+        /// Give each worker a listening socket of its own.
+        ///
+        /// Sets `SO_REUSEPORT`, so that the kernel spreads connections among the workers.
+        reuse_port: Flag = false => { flags: &["--reuse-port"] }
+
+        /// Directory to change to before the application is loaded.
+        ///
+        /// It is also put on `sys.path`.
+        chdir: Directory = PathBuf::from(".") => {
+            flags: &["--chdir"], metavar: "DIR", default_is: Some("the directory the server is started in"),
+        }
+
+        /// Variable for the application's environment; may be repeated.
+        ///
+        /// `NAME=VALUE`, split at the first `=`.
+        raw_env: Variables = Vec::new() => {
+            flags: &["-e", "--env"], metavar: "NAME=VALUE", live: Live::Workers,
+        }
+
+        /// File that holds the master's process id.
+        pidfile: OptionalPath = None => { flags: &["-p", "--pid"], metavar: "FILE", live: Live::Reload }
+
+        /// Permission bits that new UNIX sockets lack.
+        ///
+        /// On the command line and in the environment a leading 0 means octal. The workers' own umask is not
+        /// changed.
+        umask: Mode = 0 => { flags: &["-m", "--umask"], metavar: "MODE" }
+
+        /// Directories to put on sys.path.
+        ///
+        /// Separated by commas; the last one comes first on the path.
+        pythonpath: SearchPath = Vec::new() => { flags: &["--pythonpath"], metavar: "DIRS" }
+
+        /// Header fields by which a trusted proxy says that its client used TLS.
+        ///
+        /// A dict of field names and the value that means TLS; `wsgi.url_scheme` is then `https`. In the
+        /// environment it is `NAME=VALUE`, several separated by spaces. Requests in which they contradict
+        /// each other are refused.
+        secure_scheme_headers: SchemeHeaders = [
+            ("X-FORWARDED-PROTOCOL", "ssl"),
+            ("X-FORWARDED-PROTO", "https"),
+            ("X-FORWARDED-SSL", "on"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec() => { live: Live::Workers }
+
+        /// Proxies whose forwarding headers are believed.
+        ///
+        /// Addresses and networks separated by commas, or `*` for all. A peer on a UNIX socket is always
+        /// trusted; an empty text trusts nobody else.
+        forwarded_allow_ips: Networks = vec!["127.0.0.1".to_owned(), "::1".to_owned()] => {
+            flags: &["--forwarded-allow-ips"], metavar: "PEERS", env: &[("FORWARDED_ALLOW_IPS", "{}")],
+            live: Live::Workers,
+        }
+
+        /// Underscore headers a trusted proxy may send.
+        ///
+        /// Separated by commas, `*` for all. They reach the application whatever `header_map` says.
+        forwarder_headers: HeaderNames = vec!["SCRIPT_NAME".to_owned(), "PATH_INFO".to_owned()] => {
+            flags: &["--forwarder-headers"], metavar: "NAMES", live: Live::Workers,
+        }
+
+        /// What happens to header names with an underscore.
+        ///
+        /// In the environ `A_B` and `A-B` look the same, so a client could pass one for the other. `drop`
+        /// leaves such a field out, `refuse` answers 400, `dangerous` passes it on.
+        header_map: HeaderMap = HeaderMap::Drop => {
+            flags: &["--header-map"], metavar: "MODE", live: Live::Workers,
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The section "Worker processes": how many there are, of which class, and how long one may live or be
+//! silent.
+//!
+//! Read next: `src/arbiter`, which keeps them.
+
+use std::time::Duration;
+
+use crate::config::kind::{Count, OneThread, Seconds, WorkerClass};
+use crate::config::row::{Live, section};
+
+section! {
+    "Worker processes" workers: Workers {
+        /// Number of worker processes.
+        ///
+        /// One or two per CPU core is a good start. With 0 the server listens and answers nothing. TTIN and
+        /// TTOU change the number while the server runs.
+        workers: Count = 1 => {
+            flags: &["-w", "--workers"], metavar: "COUNT", env: &[("WEB_CONCURRENCY", "{}")], live: Live::Reload,
+        }
+
+        /// Kind of worker.
+        ///
+        /// `sync` serves one request at a time and closes the connection after it.
+        worker_class: WorkerClass = WorkerClass::Sync => {
+            flags: &["-k", "--worker-class"], metavar: "CLASS", live: Live::Workers,
+        }
+
+        /// Threads per worker that run the application.
+        ///
+        /// Only 1 is supported yet.
+        threads: OneThread = 1 => { flags: &["--threads"], metavar: "COUNT", live: Live::Workers }
+
+        /// Connections a worker may hold at once.
+        ///
+        /// `sync` workers ignore it.
+        worker_connections: Count = 1000 => {
+            flags: &["--worker-connections"], metavar: "COUNT", live: Live::Workers,
+        }
+
+        /// Requests after which a worker is replaced.
+        ///
+        /// It bounds what a leak in the application can cost. 0 is never.
+        max_requests: Count = 0 => { flags: &["--max-requests"], metavar: "COUNT", live: Live::Workers }
+
+        /// Most that is added to max_requests, at random.
+        ///
+        /// Each worker draws its own number, so that they are not all replaced at the same time.
+        max_requests_jitter: Count = 0 => {
+            flags: &["--max-requests-jitter"], metavar: "COUNT", live: Live::Workers,
+        }
+
+        /// Seconds a worker may be silent before it is killed.
+        ///
+        /// A `sync` worker is silent while the application runs, so this is also the longest a request may
+        /// take. 0 is for ever.
+        timeout: Seconds = Duration::from_secs(30) => {
+            flags: &["-t", "--timeout"], metavar: "SECONDS", live: Live::Reload,
+        }
+
+        /// Seconds a stopping worker may take to finish.
+        ///
+        /// Counted from the signal; then it is killed.
+        graceful_timeout: Seconds = Duration::from_secs(30) => {
+            flags: &["--graceful-timeout"], metavar: "SECONDS", live: Live::Reload,
+        }
+
+        /// Seconds a connection may idle between requests.
+        ///
+        /// `sync` workers close every connection after its response and ignore it.
+        keepalive: Seconds = Duration::from_secs(2) => {
+            flags: &["--keep-alive"], metavar: "SECONDS", live: Live::Workers,
+        }
+    }
+}

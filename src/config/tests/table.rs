@@ -1,0 +1,150 @@
+//! The table against itself, against gunicorn's list of settings, and against what is made from it.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use crate::config::kind::{HeaderMap, Level, Takes};
+use crate::config::table::{row, rows};
+use crate::config::unsupported::UNSUPPORTED;
+use crate::config::{Raw, Settings, cli, docs, is_setting};
+
+#[test]
+fn names_flags_and_variables_are_unique() {
+    let mut names = HashSet::new();
+    let mut flags = HashSet::from(["-h", "--help", "-v", "--version"]);
+    let mut variables = HashSet::new();
+    for row in rows() {
+        assert!(names.insert(row.name), "{}", row.name);
+        assert!(row.facts.flags.iter().all(|flag| flags.insert(flag)), "{}", row.name);
+        assert!(row.variables().all(|name| variables.insert(name)), "{}", row.name);
+    }
+    for setting in UNSUPPORTED {
+        assert!(names.insert(setting.name), "{}", setting.name);
+        assert!(setting.flags.iter().all(|flag| flags.insert(flag)), "{}", setting.name);
+    }
+}
+
+#[test]
+fn every_row_is_documented() {
+    for row in rows() {
+        let summary = row.summary();
+        assert!(summary.ends_with('.') && summary.len() > 10, "{}: {summary}", row.name);
+        assert_eq!(row.docs.get(1).map_or("", |line| line.trim()), "", "{}: summary of one line", row.name);
+        assert!(!(row.allowed)().is_empty(), "{}", row.name);
+        for flag in row.facts.flags {
+            let form = flag.strip_prefix("--").map_or(flag.len() == 2, |long| long.len() > 2);
+            assert!(flag.starts_with('-') && form, "{}: {flag}", row.name);
+        }
+        let shows_metavar = !row.facts.flags.is_empty() && row.takes != Takes::Nothing;
+        assert!(!shows_metavar || !row.facts.metavar.is_empty(), "{}: metavar", row.name);
+    }
+}
+
+#[test]
+fn defaults_are_values() {
+    for row in rows() {
+        let default = (row.show)(&Settings::default());
+        let mut settings = Settings::default();
+        assert_eq!((row.set)(&mut settings, &default), Ok(()), "{}", row.name);
+        assert_eq!(settings, Settings::default(), "{}", row.name);
+    }
+}
+
+/// A number, a truth or a name means the same as text, which is what flags and variables hold.
+#[test]
+fn defaults_parse_back_from_their_own_text() {
+    for row in rows() {
+        let text = match (row.show)(&Settings::default()) {
+            Raw::Str(text) => text,
+            raw @ (Raw::Int(_) | Raw::Bool(_)) => raw.to_string(),
+            Raw::List(_) | Raw::Map(_) | Raw::None => continue,
+            other => panic!("{}: {other}", row.name),
+        };
+        let mut settings = Settings::default();
+        assert_eq!((row.set)(&mut settings, &Raw::Str(text)), Ok(()), "{}", row.name);
+        assert_eq!(settings, Settings::default(), "{}", row.name);
+    }
+}
+
+#[test]
+fn choices_are_listed_and_parse() {
+    let choices = [
+        ("loglevel", Level::ALL.iter().map(|choice| choice.as_str()).collect::<Vec<_>>()),
+        ("header_map", HeaderMap::ALL.iter().map(|choice| choice.as_str()).collect()),
+    ];
+    for (name, choices) in choices {
+        let row = row(name).expect(name);
+        let allowed = (row.allowed)();
+        for choice in choices {
+            assert!(allowed.contains(choice), "{name}: {choice}");
+            let mut settings = Settings::default();
+            assert_eq!((row.set)(&mut settings, &Raw::from(choice)), Ok(()), "{name}");
+            assert_eq!((row.show)(&settings), Raw::from(choice), "{name}");
+        }
+    }
+}
+
+/// The settings of gunicorn 27, each either a row or refused by name.
+#[test]
+fn every_gunicorn_setting_is_known() {
+    const GUNICORN: &str = "access_log_format accesslog asgi_disconnect_grace_period asgi_lifespan asgi_loop backlog bind \
+        ca_certs capture_output casefold_http_method cert_reqs certfile chdir check_config child_exit ciphers config \
+        control_socket control_socket_disable control_socket_mode daemon default_proc_name dirty_apps \
+        dirty_graceful_timeout dirty_post_fork dirty_threads dirty_timeout dirty_worker_exit dirty_worker_init \
+        dirty_workers disable_redirect_access_to_syslog do_handshake_on_connect dogstatsd_tags enable_backlog_metric \
+        enable_stdio_inheritance errorlog forwarded_allow_ips forwarder_headers graceful_timeout group header_map \
+        http2_cleartext http2_initial_window_size http2_max_concurrent_streams http2_max_frame_size \
+        http2_max_header_list_size http_parser http_protocols initgroups keepalive keyfile limit_request_field_size \
+        limit_request_fields limit_request_line logconfig logconfig_dict logconfig_json logger_class loglevel \
+        max_requests max_requests_jitter nworkers_changed on_dirty_starting on_exit on_reload on_starting paste \
+        permit_obsolete_folding permit_unconventional_http_method permit_unconventional_http_version pidfile \
+        post_fork post_request post_worker_init pre_exec pre_fork pre_request preload_app print_config proc_name \
+        protocol proxy_allow_ips proxy_protocol pythonpath raw_env raw_paste_global_conf reload reload_engine \
+        reload_extra_files reuse_port root_path secure_scheme_headers sendfile spew ssl_context ssl_version \
+        statsd_host statsd_prefix strip_header_spaces suppress_ragged_eofs syslog syslog_addr syslog_facility \
+        syslog_prefix threads timeout tmp_upload_dir umask user uwsgi_allow_ips websocket_max_message_size \
+        when_ready worker_abort worker_class worker_connections worker_exit worker_int worker_tmp_dir workers \
+        wsgi_app";
+    let unknown: Vec<&str> = GUNICORN.split_whitespace().filter(|name| !is_setting(name)).collect();
+    assert_eq!(unknown, Vec::<&str>::new());
+}
+
+#[test]
+fn help_fits_a_terminal() {
+    for long in [false, true] {
+        for line in cli::help(long).lines() {
+            assert!(line.chars().count() <= 100, "{line}");
+        }
+    }
+}
+
+#[test]
+fn short_help_gives_each_flag_one_line() {
+    let help = cli::help(false);
+    assert!(help.contains("Usage: rwsgi [OPTIONS] [APP_MODULE]"), "{help}");
+    for row in rows() {
+        let long = row.facts.flags.iter().find(|flag| flag.starts_with("--"));
+        let Some(long) = long else { continue };
+        let line = help.lines().find(|line| line.split_whitespace().any(|word| word == *long));
+        assert!(line.is_some_and(|line| line.contains(row.summary())), "{}: {line:?}", row.name);
+        assert!(help.contains(&format!("\n{}:\n", row.section)), "{}", row.section);
+    }
+    for setting in UNSUPPORTED.iter().flat_map(|setting| setting.flags) {
+        assert!(!help.split_whitespace().any(|word| word == *setting), "{setting} is shown");
+    }
+}
+
+#[test]
+fn settings_md_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.md");
+    let text = docs::settings_markdown();
+    if std::env::var_os("RWSGI_REGENERATE").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, &text).unwrap();
+    }
+    let current = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        current == text,
+        "docs/settings.md is stale; run this test with RWSGI_REGENERATE=1 and commit the file"
+    );
+}

@@ -1,0 +1,5 @@
+//! Everything that speaks Python: reading the config file, loading the application, calling it.
+//!
+//! Lower modules know nothing of Python and build without it. Read next: `config_file.rs`.
+
+pub mod config_file;
