@@ -173,7 +173,9 @@ class Connection:
         return self.rest() == b""
 
 
-def encode(method: str, target: str, *fields: tuple[str, str], body: bytes = b"", version: str = "1.1") -> bytes:
+def encode(
+    method: str, target: str, *fields: tuple[str, str], body: bytes = b"", version: str = "1.1"
+) -> bytes:
     """A request as bytes; Host and Content-Length are added when the caller gave none."""
     lines = list(fields)
     names = {name.lower() for name, _ in lines}

@@ -29,7 +29,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "better(reason): rwsgi does what gunicorn does not; gunicorn must fail this")
+    config.addinivalue_line(
+        "markers", "better(reason): rwsgi does what gunicorn does not; gunicorn must fail this"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -76,7 +78,11 @@ def starter(kind: Kind, parent: Path, started: list[Running]) -> Callable[..., R
         address = str(home / "socket") if bind == "unix" else ("127.0.0.1", servers.free_port())
         where = {"tcp": f"127.0.0.1:{address[1]}", "unix": f"unix:{address}"}
         binding = ["--bind", where[bind]] if bind else []
-        words = [*binding, *(word.format(home=home, port=address[1]) for word in arguments), *([app] if app else [])]
+        words = [
+            *binding,
+            *(word.format(home=home, port=address[1]) for word in arguments),
+            *([app] if app else []),
+        ]
         env = {name: value.format(home=home, port=address[1]) for name, value in (env or {}).items()}
         running = Running(kind, servers.launch(kind, words, home, cwd, env), address, home)
         started.append(running)
@@ -104,19 +110,26 @@ def serve(kind: Kind, tmp_path: Path) -> Iterator[Callable[..., Running]]:
 
 
 @pytest.fixture(scope="module")
-def shared(kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """One worker serving every application of tests/apps by path (/module/callable), for all tests of a module."""
+def module_serve(kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Running]]:
+    """As `serve`; the servers live until the module's tests are done."""
     started: list[Running] = []
-    running = starter(kind, tmp_path_factory.mktemp("shared"), started)(app="cases:app")
-    yield running
+    yield starter(kind, tmp_path_factory.mktemp("servers"), started)
     clean_up(started)
+
+
+@pytest.fixture(scope="module")
+def shared(module_serve: Callable[..., Running]) -> Running:
+    """One worker serving every application of tests/apps by path (/module/callable), for all tests of a module."""
+    return module_serve(app="cases:app")
 
 
 @pytest.fixture
 def run(kind: Kind, tmp_path: Path) -> Callable[..., tuple[int, str, str]]:
     """Runs the program to its end: exit status, standard output, standard error."""
 
-    def run(*arguments: str, cwd: Path = servers.APPS, env: dict[str, str] | None = None) -> tuple[int, str, str]:
+    def run(
+        *arguments: str, cwd: Path = servers.APPS, env: dict[str, str] | None = None
+    ) -> tuple[int, str, str]:
         return servers.run(kind, list(arguments), servers.scratch(tmp_path), cwd, env)
 
     return run

@@ -123,7 +123,9 @@ class Running:
 
     def workers(self) -> list[int]:
         table = process_table()
-        return sorted(pid for pid, (parent, _, state) in table.items() if parent == self.pid and state not in "ZX")
+        return sorted(
+            pid for pid, (parent, _, state) in table.items() if parent == self.pid and state not in "ZX"
+        )
 
     def wait_workers(self, count: int, unlike: list[int] | None = None) -> list[int]:
         """Waits until there are just `count` workers, none of them in `unlike`."""
@@ -166,7 +168,11 @@ class Running:
             return probe.connect_ex(self.address) == 0
 
     def descendants(self) -> list[int]:
-        return [pid for pid, (_, session, state) in process_table().items() if session == self.pid and state != "Z"]
+        return [
+            pid
+            for pid, (_, session, state) in process_table().items()
+            if session == self.pid and state != "Z"
+        ]
 
     def clean_up(self) -> None:
         """Ends whatever is left of it, and fails when it did not end by itself."""

@@ -43,13 +43,17 @@ readline_sized = reader(lambda body: until_empty(lambda: body.readline(3)))
 readlines = reader(lambda body: [text(line) for line in body.readlines()])
 readlines_hint = reader(lambda body: [text(line) for line in body.readlines(1)])
 iterated = reader(lambda body: [text(line) for line in body])
-mixed = reader(lambda body: [text(body.readline()), text(body.read(2)), text(body.readline()), text(body.read())])
+mixed = reader(
+    lambda body: [text(body.readline()), text(body.read(2)), text(body.readline()), text(body.read())]
+)
 unread = reader(lambda body: "unread")
 
 
 def echo(environ, start_response):
     body = environ["wsgi.input"].read()
-    start_response("200 OK", [("Content-Type", "application/octet-stream"), ("Content-Length", str(len(body)))])
+    start_response(
+        "200 OK", [("Content-Type", "application/octet-stream"), ("Content-Length", str(len(body)))]
+    )
     return [body]
 
 
@@ -88,7 +92,9 @@ def to_stderr(environ, start_response):
 
 def describe(environ, start_response):
     """The environ as JSON: strings as they are, everything else by type."""
-    plain = {key: value if isinstance(value, str | bool) else repr(type(value)) for key, value in environ.items()}
+    plain = {
+        key: value if isinstance(value, str | bool) else repr(type(value)) for key, value in environ.items()
+    }
     plain["wsgi.version"] = list(environ["wsgi.version"])
     plain["exact dict"] = type(environ) is dict
     return reply(start_response, plain)

@@ -27,9 +27,17 @@ latin = answer("200 OK", [("X-Latin", "caf\xe9")])
 empty_value = answer("200 OK", [("X-Empty", "")])
 hop_by_hop = answer(
     "200 OK",
-    [("Connection", "keep-alive"), ("Keep-Alive", "timeout=9"), ("TE", "x"), ("Trailers", "x"), ("Upgrade", "h2c")],
+    [
+        ("Connection", "keep-alive"),
+        ("Keep-Alive", "timeout=9"),
+        ("TE", "x"),
+        ("Trailers", "x"),
+        ("Upgrade", "h2c"),
+    ],
 )
-proxy_fields = answer("200 OK", [("Proxy-Authenticate", "x"), ("Proxy-Authorization", "x"), ("X-Kept", "yes")])
+proxy_fields = answer(
+    "200 OK", [("Proxy-Authenticate", "x"), ("Proxy-Authorization", "x"), ("X-Kept", "yes")]
+)
 own_coding = answer("200 OK", [("Transfer-Encoding", "gzip")])
 own_server = answer("200 OK", [("Server", "mine"), ("Date", "never")])
 

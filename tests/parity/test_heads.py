@@ -162,7 +162,9 @@ def test_304(shared: Running, name: str) -> None:
         assert connection.at_end()
 
 
-@pytest.mark.parametrize("target", ["/iterables/one_block", "/iterables/generator", "/iterables/large", "/iterables/file"])
+@pytest.mark.parametrize(
+    "target", ["/iterables/one_block", "/iterables/generator", "/iterables/large", "/iterables/file"]
+)
 def test_head(shared: Running, target: str) -> None:
     with Connection(shared.address) as connection:
         connection.send(encode("HEAD", target))

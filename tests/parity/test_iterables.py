@@ -82,7 +82,9 @@ def test_a_single_block_has_a_length(shared: Running, name: str) -> None:
     assert body(shared, name).framing == "length"
 
 
-@pytest.mark.parametrize("name", ["closing", "sized_closing", "close_raises", "closing_head", "closing_after_error"])
+@pytest.mark.parametrize(
+    "name", ["closing", "sized_closing", "close_raises", "closing_head", "closing_after_error"]
+)
 def test_close_is_called_once(shared: Running, name: str) -> None:
     try:
         body(shared, name)

@@ -51,7 +51,9 @@ REFUSED = {
     },
     417: {"expectation": b"GET / HTTP/1.1\r\nExpect: x\r\n\r\n"},
 }
-CASES = [pytest.param(data, status, id=name) for status, group in REFUSED.items() for name, data in group.items()]
+CASES = [
+    pytest.param(data, status, id=name) for status, group in REFUSED.items() for name, data in group.items()
+]
 REASONS = {
     400: "Bad Request",
     414: "URI Too Long",

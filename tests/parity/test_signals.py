@@ -10,7 +10,9 @@ from client import Response, fetch
 from server import Running
 
 
-def in_flight(server: Running, pool: ThreadPoolExecutor, seconds: float, name: str = "/x") -> "Future[Response]":
+def in_flight(
+    server: Running, pool: ThreadPoolExecutor, seconds: float, name: str = "/x"
+) -> "Future[Response]":
     """A request the application has begun to serve."""
     future = pool.submit(fetch, server.address, f"{name}?{seconds}", timeout=30)
     server.wait_log(f"started {name}")

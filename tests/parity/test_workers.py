@@ -15,7 +15,9 @@ def test_titles(serve) -> None:
     workers = server.wait_workers(2)
     eventually(lambda: title_of(server.pid) == server.kind.title("master", "hello:app"), "the master's title")
     for pid in workers:
-        eventually(lambda pid=pid: title_of(pid) == server.kind.title("worker", "hello:app"), "a worker's title")
+        eventually(
+            lambda pid=pid: title_of(pid) == server.kind.title("worker", "hello:app"), "a worker's title"
+        )
 
 
 def test_titles_with_a_name(serve) -> None:
