@@ -1,7 +1,8 @@
 """A strict HTTP/1 client on a raw socket.
 
-Owns the tests' view of a response: every byte is checked against RFC 9112, so that a server which frames a message wrongly
-fails the test that reads it. Must never be lenient, repair anything, or wait without a deadline.
+Owns the tests' view of a response: every byte is checked against RFC 9112, so that a server which frames a
+message wrongly fails the test that reads it. Must never be lenient, repair anything, or wait without a
+deadline.
 Read next: server.py, which starts what this talks to.
 """
 

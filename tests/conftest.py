@@ -1,7 +1,8 @@
 """Fixtures: servers, and the bound on every test's time.
 
-Owns `kind` (which server a test runs on; the parity suite overrides it), `serve` (start one for this test), `run` (run the
-program to its end) and `shared` (a server many tests of a module read from). Must never leave a process behind.
+Owns `kind` (which server a test runs on; the parity suite overrides it), `serve` (start one for this test),
+`run` (run the program to its end) and `shared` (a server many tests of a module read from). Must never leave
+a process behind.
 Read next: server.py, client.py, parity/conftest.py.
 """
 
@@ -73,7 +74,7 @@ def starter(kind: Kind, parent: Path, started: list[Running]) -> Callable[..., R
         cwd: Path = servers.APPS,
         env: dict[str, str] | None = None,
     ) -> Running:
-        """Starts the server and waits until it listens. `bind`: tcp, unix, or None (then the arguments say where)."""
+        """Starts the server and waits until it listens. `bind`: tcp, unix, or None (the arguments say where)."""
         home = servers.scratch(parent)
         address = str(home / "socket") if bind == "unix" else ("127.0.0.1", servers.free_port())
         where = {"tcp": f"127.0.0.1:{address[1]}", "unix": f"unix:{address}"}
@@ -119,7 +120,7 @@ def module_serve(kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(scope="module")
 def shared(module_serve: Callable[..., Running]) -> Running:
-    """One worker serving every application of tests/apps by path (/module/callable), for all tests of a module."""
+    """One worker serving all of tests/apps by path (/module/callable), for every test of a module."""
     return module_serve(app="cases:app")
 
 

@@ -1,7 +1,8 @@
 """Starts, watches and stops a real server process.
 
-Owns the two servers the tests know (gunicorn and rwsgi: what differs in their names), the process started in a session of
-its own, its output, and the deadlines. Must never signal a process it did not start, nor wait without a deadline.
+Owns the two servers the tests know (gunicorn and rwsgi: what differs in their names), the process started in
+a session of its own, its output, and the deadlines. Must never signal a process it did not start, nor wait
+without a deadline.
 Read next: conftest.py, the fixtures made of this.
 """
 

@@ -36,8 +36,7 @@ def empty_list(environ, start_response):
 
 def generator(environ, start_response):
     start_response("200 OK", PLAIN)
-    for word in (b"a ", b"generated ", b"body"):
-        yield word
+    yield from (b"a ", b"generated ", b"body")
 
 
 def late_start(environ, start_response):

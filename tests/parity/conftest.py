@@ -1,7 +1,7 @@
 """The parity suite: every test here runs on gunicorn and on rwsgi.
 
-Owns the `kind` parameter and the marker `better(reason)`: gunicorn must fail such a test, so that the list of differences
-stays true. A test that fails on gunicorn and is not marked is a wrong test.
+Owns the `kind` parameter and the marker `better(reason)`: gunicorn must fail such a test, so that the list of
+differences stays true. A test that fails on gunicorn and is not marked is a wrong test.
 Read next: ../conftest.py.
 """
 

@@ -5,6 +5,7 @@ from client import Connection, encode, exchange, fetch
 from server import Running
 
 LONG = "a" * 9000
+CHUNKED = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n"
 
 REFUSED = {
     400: {
@@ -37,7 +38,7 @@ REFUSED = {
         "empty-length": b"POST / HTTP/1.1\r\nContent-Length: \r\n\r\na",
         "length-list": b"POST / HTTP/1.1\r\nContent-Length: 1, 1\r\n\r\na",
         "hex-length": b"POST / HTTP/1.1\r\nContent-Length: 0x1\r\n\r\na",
-        "length-and-coding": b"POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "length-and-coding": CHUNKED + b"Content-Length: 5\r\n\r\n0\r\n\r\n",
         "coding-on-1.0": b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "chunked-twice": b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
         "chunked-not-last": b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
