@@ -74,7 +74,7 @@ def starter(kind: Kind, parent: Path, started: list[Running]) -> Callable[..., R
         cwd: Path = servers.APPS,
         env: dict[str, str] | None = None,
     ) -> Running:
-        """Starts the server and waits until it listens. `bind`: tcp, unix, or None (the arguments say where)."""
+        """Starts the server, waits until it listens. `bind`: tcp, unix, or None (the arguments say where)."""
         home = servers.scratch(parent)
         address = str(home / "socket") if bind == "unix" else ("127.0.0.1", servers.free_port())
         where = {"tcp": f"127.0.0.1:{address[1]}", "unix": f"unix:{address}"}

@@ -1,4 +1,4 @@
-"""Applications that break PEP 3333 or raise: what the client gets, what is logged, and that the worker lives."""
+"""Applications that break PEP 3333 or raise: the answer, the log, and that the worker lives."""
 
 import pytest
 from client import Connection, Response, Truncated, encode, fetch
