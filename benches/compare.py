@@ -1,8 +1,8 @@
 """CPU per request of rwsgi beside other servers, in the same run on the same machine.
 
-Owns the loads, the peers and the measure: microseconds of CPU that all processes of a server spent, divided by
-the requests it answered. The server is pinned to CPU 0 and wrk to CPU 1; rounds alternate between the servers, so
-that a change of the machine's mood hits them all. Must never compare numbers of different runs.
+Owns the loads, the peers and the measure: microseconds of CPU that all processes of a server spent, divided
+by the requests it answered. The server is pinned to CPU 0 and wrk to CPU 1; rounds alternate between the
+servers, so that a change of the machine's mood hits them all. Must never compare numbers of different runs.
 Run by `make bench`; --help tells the options. A peer that is not installed is left out.
 """
 

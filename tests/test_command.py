@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import server as servers
 from client import fetch
-from server import RWSGI, environment, title_of
+from server import APPS, RWSGI, environment, title_of
 
 MODULE = replace(RWSGI, program=(sys.executable, "-m", "rwsgi"))
 
@@ -66,7 +66,7 @@ def test_type_information() -> None:
     stub = ast.parse((package() / "_rwsgi.pyi").read_text())
     names = {node.name for node in stub.body if isinstance(node, ast.FunctionDef)}
     names |= {node.target.id for node in stub.body if isinstance(node, ast.AnnAssign)}
-    code = "import rwsgi._rwsgi as m; print(*(name for name in dir(m) if name[:2] != '__' or name == '__version__'))"
+    code = "import rwsgi._rwsgi as m; print('__version__', *(name for name in dir(m) if name[:2] != '__'))"
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert set(output.split()) == names
 
@@ -103,7 +103,7 @@ def test_variables(run, env: dict[str, str], workers: str) -> None:
 
 
 def test_gunicorns_default_file_is_read_when_there_is_no_other(run, tmp_path: Path) -> None:
-    (tmp_path / "hello.py").write_text(Path("tests/apps/hello.py").read_text())
+    (tmp_path / "hello.py").write_text((APPS / "hello.py").read_text())
     (tmp_path / "gunicorn.conf.py").write_text("workers = 8\n")
     _, stdout, _ = run("--print-config", "hello:app", cwd=tmp_path)
     assert [line.split()[2] for line in stdout.splitlines() if line.startswith("workers ")] == ["8"]

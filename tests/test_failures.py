@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from server import APPS
 
 PREFIX = re.compile(r"\[[^]]*\] \[\d+\] \[(\w+)\] ")
 LIFE = ("Booting worker", "Worker exiting", "Starting ", "Listening at", "Using worker", "Handling signal")
@@ -87,7 +88,7 @@ def test_a_bad_config_file(run, tmp_path: Path, source: str, said: list[str]) ->
 
 
 def test_a_name_that_is_nearly_a_settings(run, tmp_path: Path) -> None:
-    (tmp_path / "hello.py").write_text(Path("tests/apps/hello.py").read_text())
+    (tmp_path / "hello.py").write_text((APPS / "hello.py").read_text())
     (tmp_path / "conf.py").write_text("database = 'x'\nwrokers = 3\n")
     status, _, stderr = run("-c", "conf.py", "--check-config", "hello:app", cwd=tmp_path)
     assert status == 0

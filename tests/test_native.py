@@ -1,7 +1,6 @@
 """The native binary (feature `embed`) does what the command does, with an interpreter of its own.
 
-Owns nothing of the binary's build: `RWSGI_NATIVE` names it, as `make native` leaves it; without it these tests are
-skipped, and `make test` never leaves it out.
+`RWSGI_NATIVE` names the binary `make native` built (`make test` sets it); without it these tests are skipped.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Reloads that must not cost a request: slow imports, broken code, broken config files; and deaths at boot."""
+"""Reloads that must not cost a request: slow imports, broken code, broken config files. Deaths at boot."""
 
 import signal
 import time

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from client import fetch
+from server import APPS
 
 SOURCES = {
     "broken_syntax": "def app(:\n",
@@ -32,7 +33,7 @@ def test_loads(serve, app: str, body: bytes) -> None:
 
 def test_loads_from_a_package(serve, tmp_path: Path) -> None:
     (tmp_path / "shop" / "web").mkdir(parents=True)
-    (tmp_path / "shop" / "web" / "wsgi.py").write_text(Path("tests/apps/hello.py").read_text())
+    (tmp_path / "shop" / "web" / "wsgi.py").write_text((APPS / "hello.py").read_text())
     assert fetch(serve(app="shop.web.wsgi:app", cwd=tmp_path).address).body == b"hello\n"
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from client import fetch
+from server import APPS
 
 
 @pytest.fixture
@@ -14,7 +15,7 @@ def printed(run, kind, tmp_path: Path):
     def printed(
         *arguments: str, env: dict[str, str] | None = None, args: str | None = None
     ) -> dict[str, str]:
-        (tmp_path / "hello.py").write_text(Path("tests/apps/hello.py").read_text())
+        (tmp_path / "hello.py").write_text((APPS / "hello.py").read_text())
         variables = (env or {}) | ({kind.command_arguments_variable: args} if args else {})
         status, stdout, stderr = run("--print-config", *arguments, "hello:app", cwd=tmp_path, env=variables)
         assert status == 0, stderr
