@@ -9,8 +9,7 @@ PYTHON_DIRS := python tests examples benches
 PIP_FLAGS := --quiet --disable-pip-version-check
 CLIPPY := cargo clippy --all-targets --quiet
 TEST_PYTHON := $(CURDIR)/$(TEST_VENV)/bin/python
-# The native binary must link the libpython of the interpreter whose packages it will serve.
-NATIVE := target/debug/rwsgi
+NATIVE := $(abspath $(or $(CARGO_TARGET_DIR),target))/debug/rwsgi
 
 .DEFAULT_GOAL := help
 .PHONY: help build serve test lint format native rust-test python-test bench docs clean
@@ -40,6 +39,7 @@ format: $(TEST_VENV)/.deps  ## format the Rust and the Python code
 rust-test:  ## run the tests of everything that is not Python
 	cargo test --quiet --no-default-features
 
+# It links the libpython of the interpreter whose packages it will serve.
 native: $(TEST_VENV)/.deps  ## build the native binary (unoptimised) that carries its own interpreter
 	PYO3_PYTHON=$(TEST_PYTHON) cargo build --quiet --features embed --bin rwsgi
 
@@ -50,7 +50,7 @@ bench: $(TEST_VENV)/.built  ## measure CPU per request beside gunicorn (needs wr
 	$(TEST_VENV)/bin/python benches/compare.py
 
 docs:  ## write docs/settings.md again from the settings table
-	RWSGI_REGENERATE=1 cargo test --quiet --no-default-features settings
+	RWSGI_REGENERATE=1 cargo test --quiet --no-default-features settings_md
 
 clean:  ## remove everything the targets above made
 	rm -rf $(VENV) $(TEST_VENV) target dist
