@@ -6,6 +6,8 @@ pub mod http;
 
 pub mod config;
 
+pub mod net;
+
 pub mod scoreboard;
 
 pub mod log;
