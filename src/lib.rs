@@ -15,4 +15,10 @@ pub mod log;
 #[cfg(feature = "python")]
 pub mod py;
 
+#[cfg(feature = "python")]
+pub mod wsgi;
+
+#[cfg(feature = "python")]
+pub mod worker;
+
 pub mod arbiter;

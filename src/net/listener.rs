@@ -19,7 +19,7 @@ use nix::sys::socket::{
 use nix::sys::stat::{Mode, umask};
 
 use super::stream::{Peer, Stream};
-use crate::config::Address;
+use crate::config::{Address, Settings};
 use crate::sys::descriptors;
 
 /// What a listening socket needs to know besides its address.
@@ -31,6 +31,17 @@ pub struct BindOptions {
     pub reuse_port: bool,
     /// Permissions taken from the file of a unix socket.
     pub umask: u32,
+}
+
+impl BindOptions {
+    /// How `settings` want sockets opened.
+    pub const fn of(settings: &Settings) -> Self {
+        Self {
+            backlog: settings.socket.backlog,
+            reuse_port: settings.mechanics.reuse_port,
+            umask: settings.mechanics.umask,
+        }
+    }
 }
 
 /// Why an address cannot be listened on.
@@ -114,6 +125,13 @@ impl Listener {
             _ => self.address.clone(),
         };
         Self::bind(&address, options)
+    }
+
+    /// The same socket under a descriptor of its own.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        let socket = self.socket.try_clone()?;
+        let (address, local, host) = (self.address.clone(), self.local.clone(), self.host.clone());
+        Ok(Self { socket, address, local, host, file: self.file.clone() })
     }
 
     /// True for addresses that SO_REUSEPORT can share.

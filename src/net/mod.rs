@@ -4,5 +4,5 @@ mod listener;
 pub mod poller;
 mod stream;
 
-pub use listener::{BindError, BindOptions, Listener};
+pub use listener::{BindError, BindOptions, Listener, Local};
 pub use stream::{Peer, Sent, Stream};

@@ -91,6 +91,11 @@ impl Stream {
         let _ = shutdown(self.fd(), Shutdown::Write);
     }
 
+    /// Ends the connection both ways, whoever else holds a descriptor of it.
+    pub fn hang_up(&self) {
+        let _ = shutdown(self.fd(), Shutdown::Both);
+    }
+
     /// Waits until there is something to read. False when `limit` passed first.
     pub fn block_until_readable(&self, limit: Option<Duration>) -> io::Result<bool> {
         self.block_until(PollFlags::POLLIN, limit)
