@@ -68,13 +68,10 @@ pub fn run(py: Python<'_>, setup: Setup) -> Result<i32, StartError> {
     let pidfile = pidfile.map_err(StartError::PidFile)?;
     let mut generation = Generation::new(Arc::new(settings), logs);
     let prepared = prepare(py, &mut generation, &inherited);
-    let (pipes, board) = match prepared {
-        Ok(Some(prepared)) => prepared,
-        Ok(None) | Err(_) => {
-            generation.close();
-            pidfile.iter().for_each(PidFile::remove);
-            return prepared.map(|_| 0);
-        }
+    let Ok(Some((pipes, board))) = prepared else {
+        generation.close();
+        pidfile.iter().for_each(PidFile::remove);
+        return prepared.map(|_| 0);
     };
     log::info!("Using worker: {}", generation.settings.workers.worker_class.as_str());
     let master = Master::new(generation, pipes, board);
