@@ -113,9 +113,9 @@ impl Listener {
         Ok(Self { socket, address: address.clone(), local, host, file })
     }
 
-    /// A second socket on the same address, for a worker of its own under SO_REUSEPORT.
-    pub fn bind_again(&self, options: &BindOptions) -> Result<Self, BindError> {
-        let address = match (&self.address, &self.local) {
+    /// The address with the port the kernel chose: what a second socket under SO_REUSEPORT binds to.
+    pub fn bound_address(&self) -> Address {
+        match (&self.address, &self.local) {
             (Address::Tcp { host, .. }, Local::Tcp(local)) => {
                 Address::Tcp { host: host.clone(), port: local.port() }
             }
@@ -123,15 +123,7 @@ impl Listener {
                 Address::Tcp6 { host: host.clone(), port: local.port() }
             }
             _ => self.address.clone(),
-        };
-        Self::bind(&address, options)
-    }
-
-    /// The same socket under a descriptor of its own.
-    pub fn try_clone(&self) -> io::Result<Self> {
-        let socket = self.socket.try_clone()?;
-        let (address, local, host) = (self.address.clone(), self.local.clone(), self.host.clone());
-        Ok(Self { socket, address, local, host, file: self.file.clone() })
+        }
     }
 
     /// True for addresses that SO_REUSEPORT can share.
