@@ -8,7 +8,6 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use nix::sys::signal::Signal;
 use pyo3::prelude::*;
 
 use super::run::{Flow, Leave, Master};
@@ -18,12 +17,8 @@ use crate::config::Settings;
 use crate::scoreboard::SlotWriter;
 use crate::sys::clock;
 use crate::sys::fork::{Forked, fork};
-use crate::sys::signals::{BlockGuard, block, ignore, restore_default};
+use crate::sys::signals::{BlockGuard, block, restore_default};
 use crate::worker::{self, Boot};
-
-/// Signals whose default action would end or stop a worker before it has handlers of its own: log rotation, and what
-/// was meant for the master's number of workers.
-const IGNORED_AT_BOOT: [Signal; 3] = [Signal::SIGUSR1, Signal::SIGTTIN, Signal::SIGTTOU];
 
 /// What a child knows of itself.
 pub(super) struct Birth {
@@ -83,8 +78,6 @@ impl Master {
         let Birth { generation: number, slot, max_requests, blocked } = birth;
         let ends = self.pipes.worker_side();
         restore_default(&signals::all()).map_err(|error| error.to_string())?;
-        ignore(&IGNORED_AT_BOOT).map_err(|error| error.to_string())?;
-        drop(blocked);
         let generation = self.generations.remove(&number).ok_or("its generation is gone")?;
         // The other generations' sockets: what both have becomes this one's alone.
         self.generations.clear();
@@ -104,6 +97,7 @@ impl Master {
             app: self.app,
             title,
             max_requests,
+            blocked,
         })
     }
 }

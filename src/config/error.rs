@@ -43,7 +43,9 @@ impl ConfigError {
             Reject::Because(reason) => format!("{reason} (allowed: {allowed})"),
             Reject::Unsupported(reason) => reason.clone(),
         };
-        Self { exit_code, message: format!("{origin}: invalid value for {}: {raw}: {reason}", row.name) }
+        let flag = row.facts.flags.iter().find(|flag| flag.starts_with("--"));
+        let name = if on_command_line { flag.unwrap_or(&row.name) } else { &row.name };
+        Self { exit_code, message: format!("{origin}: invalid value for {name}: {raw}: {reason}") }
     }
 }
 

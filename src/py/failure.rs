@@ -176,7 +176,7 @@ fn belongs(value: &Bound<'_, PyAny>, home: &str) -> bool {
 }
 
 /// As Python prints it. No frame of ours is in it, for the code is called from Rust.
-pub(super) fn traceback(py: Python<'_>, error: &PyErr) -> String {
+pub fn traceback(py: Python<'_>, error: &PyErr) -> String {
     let lines = || -> PyResult<String> {
         let arguments = (error.get_type(py), error.value(py), error.traceback(py));
         let lines = py.import("traceback")?.call_method1("format_exception", arguments)?;

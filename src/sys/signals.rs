@@ -72,18 +72,9 @@ fn write_byte(fd: RawFd, number: i32) {
 
 /// Sets `signals` back to their default action: the state in which a forked worker starts.
 pub fn restore_default(signals: &[Signal]) -> io::Result<()> {
-    set_all(signals, SigHandler::SigDfl)
-}
-
-/// Ignores `signals`.
-pub fn ignore(signals: &[Signal]) -> io::Result<()> {
-    set_all(signals, SigHandler::SigIgn)
-}
-
-fn set_all(signals: &[Signal], handler: SigHandler) -> io::Result<()> {
-    let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
+    let action = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
     for signal in signals {
-        // SAFETY: neither SIG_DFL nor SIG_IGN runs code of ours.
+        // SAFETY: SIG_DFL runs no code of ours.
         unsafe { sigaction(*signal, &action) }?;
     }
     Ok(())
@@ -103,9 +94,16 @@ pub struct BlockGuard {
     before: SigSet,
 }
 
+impl BlockGuard {
+    /// Lets the signals through now.
+    pub fn release(&mut self) {
+        let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None);
+    }
+}
+
 impl Drop for BlockGuard {
     fn drop(&mut self) {
-        let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None);
+        self.release();
     }
 }
 

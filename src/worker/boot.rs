@@ -12,6 +12,7 @@ use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 use pyo3::prelude::*;
 
+use super::life::{self, Stop};
 use super::reactor::{Parts, Reactor};
 use super::signals;
 use crate::config::Settings;
@@ -22,7 +23,7 @@ use crate::net::Listener;
 use crate::py::app;
 use crate::py::failure::LoadError;
 use crate::scoreboard::{Scoreboard, SlotWriter, Stage};
-use crate::sys;
+use crate::sys::{self, signals::BlockGuard};
 use crate::wsgi::{Application, Concurrency, ErrorStream, Server};
 
 /// Exit status when the worker itself, not the application, could not start.
@@ -46,6 +47,8 @@ pub struct Boot {
     pub title: String,
     /// Requests after which to leave, jitter included; zero means never.
     pub max_requests: usize,
+    /// Holds the signals back until the worker has handlers for them.
+    pub blocked: BlockGuard,
 }
 
 /// The worker's whole life. Returns its exit status.
@@ -56,6 +59,8 @@ pub fn run(py: Python<'_>, boot: Boot) -> i32 {
     let (scoreboard, generation) = (boot.scoreboard.clone(), boot.generation);
     let status = match serve(py, boot) {
         Ok(()) => 0,
+        // Asked to go while it booted: what that broke is of no interest.
+        Err(_) if life::asked() != Stop::No => 0,
         Err(failure) => {
             if scoreboard.claim_report(generation) {
                 failure.tell();
@@ -97,7 +102,9 @@ impl<E: std::fmt::Display> From<E> for Failure {
 }
 
 fn serve(py: Python<'_>, boot: Boot) -> Result<(), Failure> {
+    let mut boot = boot;
     signals::install_for_boot(py, &boot.logs)?;
+    boot.blocked.release();
     reseed(py);
     let callable = load(py, &boot)?;
     let (wakeup, wakeup_writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
@@ -143,10 +150,17 @@ fn parts(py: Python<'_>, boot: Boot, callable: Py<PyAny>, wakeup: OwnedFd) -> Re
         max_requests: boot.max_requests,
         worker_connections: settings.workers.worker_connections.max(1),
         siblings: siblings && !settings.mechanics.reuse_port,
-        graceful_timeout: settings.workers.graceful_timeout.max(Duration::from_millis(1)),
+        graceful_timeout: settings.workers.graceful_timeout,
+        turn: turn(settings.workers.timeout),
         slot: boot.slot,
         listeners: boot.listeners,
     })
+}
+
+/// The master must see several beats in the time after which it takes a silent worker for stuck.
+fn turn(timeout: Duration) -> Duration {
+    let second = Duration::from_secs(1);
+    if timeout.is_zero() { second } else { second.min(timeout / 4) }
 }
 
 fn policy(settings: &Settings) -> Result<Policy, String> {

@@ -23,8 +23,8 @@ use crate::scoreboard::{SlotWriter, Stage};
 use crate::sys::clock;
 use crate::wsgi::{Application, Exchange, Server};
 
-/// The longest wait: the beat has to go on.
-const TURN: Duration = Duration::from_secs(1);
+/// A graceful stop waits this long for requests that are still on their way in.
+const INCOMPLETE_LIMIT: Duration = Duration::from_secs(2);
 /// After descriptors ran out accepting pauses this long, so that the worker does not spin.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(250);
 /// How often deadlines are looked at.
@@ -53,6 +53,8 @@ pub(super) struct Parts {
     /// Siblings share the listeners: wake one of them per connection, and take turns.
     pub siblings: bool,
     pub graceful_timeout: Duration,
+    /// The longest wait: the beat has to go on.
+    pub turn: Duration,
 }
 
 pub(super) struct Reactor {
@@ -66,8 +68,14 @@ pub(super) struct Reactor {
     /// Accepting starts again then.
     resume: Option<Duration>,
     next_sweep: Duration,
-    /// When a graceful stop gives up on clients.
-    stop_by: Option<Duration>,
+    stopping: Option<Stopping>,
+}
+
+/// When a graceful stop gives up on clients whose request is not complete, and on all.
+#[derive(Clone, Copy)]
+struct Stopping {
+    incomplete: Duration,
+    all: Duration,
 }
 
 impl Reactor {
@@ -86,7 +94,7 @@ impl Reactor {
             accepting: false,
             resume: None,
             next_sweep: now + SWEEP,
-            stop_by: None,
+            stopping: None,
         };
         reactor.start_accepting()?;
         Ok(reactor)
@@ -129,11 +137,13 @@ impl Reactor {
     }
 
     fn begin_stop(&mut self) {
-        if self.stop_by.is_some() {
+        if self.stopping.is_some() {
             return;
         }
         // A little less than the master waits, so that clients get an orderly close rather than a killed process.
-        self.stop_by = Some(self.now + self.parts.graceful_timeout.mul_f64(0.9));
+        let limit = self.parts.graceful_timeout.mul_f64(0.9);
+        self.stopping =
+            Some(Stopping { incomplete: self.now + limit.min(INCOMPLETE_LIMIT), all: self.now + limit });
         self.parts.slot.set_stage(Stage::Stopping);
         self.stop_accepting();
         for token in self.table.tokens(Connection::is_silent) {
@@ -142,7 +152,9 @@ impl Reactor {
     }
 
     fn wait_limit(&self) -> Duration {
-        if self.table.is_empty() && self.resume.is_none() { TURN } else { SWEEP.min(EXHAUSTED_PAUSE) }
+        let limit =
+            if self.table.is_empty() && self.resume.is_none() { self.parts.turn } else { EXHAUSTED_PAUSE };
+        limit.min(self.parts.turn)
     }
 
     /// Handles one event; a panic in it costs the connection.
@@ -366,8 +378,13 @@ impl Reactor {
             return;
         }
         self.next_sweep = now + SWEEP;
-        let cut = self.stop_by.is_some_and(|by| by <= now);
-        for token in self.table.tokens(|connection| cut || connection.deadline <= now) {
+        let stopping = self.stopping;
+        let is_late = |connection: &Connection| {
+            let stop =
+                stopping.map(|stop| if connection.is_receiving() { stop.incomplete } else { stop.all });
+            connection.deadline.min(stop.unwrap_or(Duration::MAX)) <= now
+        };
+        for token in self.table.tokens(is_late) {
             let receiving = self.table.get_mut(token).is_some_and(|connection| connection.is_receiving());
             if receiving { self.refuse_slow(token) } else { self.close(token) }
         }

@@ -2,7 +2,7 @@
 //!
 //! TERM stops gracefully; INT and QUIT stop now; ABRT (the master's word for "stuck") logs every thread's Python stack
 //! and stops; USR1 reopens the logs. The master's other signals do nothing here: `pkill -HUP rwsgi` must not kill
-//! workers. While the application is being imported TERM, INT and QUIT end the process at once.
+//! workers. While the application is being imported TERM, INT and QUIT all end the worker at once.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -38,9 +38,6 @@ const TABLE: &[(Signal, Reaction)] = &[
     (Signal::SIGWINCH, Reaction::Nothing),
 ];
 
-/// Signals that may end a worker at once while it boots.
-const AT_ONCE: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT];
-
 #[pyclass(frozen, module = "rwsgi")]
 struct Handler {
     reaction: Reaction,
@@ -68,10 +65,15 @@ fn leave(status: i32) -> PyResult<()> {
     Err(PySystemExit::new_err(status))
 }
 
-/// For the time of the import: everything but the signals that end the process has its handler.
+/// For the time of the import.
 pub(super) fn install_for_boot(py: Python<'_>, logs: &Logs) -> PyResult<()> {
     dump_stacks_on_crash(py, logs)?;
-    install(py, logs, |signal| !AT_ONCE.contains(&signal) && signal != Signal::SIGABRT)
+    // ABRT has its handlers already.
+    for (signal, reaction) in TABLE.iter().filter(|(signal, _)| *signal != Signal::SIGABRT) {
+        let reaction = if *reaction == Reaction::Finish { Reaction::Leave } else { *reaction };
+        install(py, logs, *signal, reaction)?;
+    }
+    Ok(())
 }
 
 /// For the time of serving. `wakeup` is written to when a signal comes, so that a wait ends.
@@ -79,16 +81,12 @@ pub(super) fn install_for_serving(py: Python<'_>, logs: &Logs, wakeup: BorrowedF
     let arguments = pyo3::types::PyDict::new(py);
     arguments.set_item("warn_on_full_buffer", false)?;
     py.import("signal")?.call_method("set_wakeup_fd", (wakeup.as_raw_fd(),), Some(&arguments))?;
-    install(py, logs, |signal| AT_ONCE.contains(&signal))
+    install(py, logs, Signal::SIGTERM, Reaction::Finish)
 }
 
-fn install(py: Python<'_>, logs: &Logs, wanted: impl Fn(Signal) -> bool) -> PyResult<()> {
-    let register = py.import("signal")?.getattr("signal")?;
-    for (signal, reaction) in TABLE.iter().filter(|(signal, _)| wanted(*signal)) {
-        let handler = Handler { reaction: *reaction, logs: logs.clone() };
-        register.call1((*signal as i32, handler))?;
-    }
-    Ok(())
+fn install(py: Python<'_>, logs: &Logs, signal: Signal, reaction: Reaction) -> PyResult<()> {
+    let handler = Handler { reaction, logs: logs.clone() };
+    py.import("signal")?.call_method1("signal", (signal as i32, handler)).map(drop)
 }
 
 /// The interpreter's crash handler writes stacks to the error log: at a segfault, and on the signal that the ABRT
@@ -103,7 +101,7 @@ fn dump_stacks_on_crash(py: Python<'_>, logs: &Logs) -> PyResult<()> {
     arguments.set_item("all_threads", true)?;
     faulthandler.call_method("register", (signal,), Some(&arguments))?;
     // Python's handler for ABRT goes in first, so that ours, on top of it, calls it after the stacks are out.
-    install(py, logs, |candidate| candidate == Signal::SIGABRT)?;
+    install(py, logs, Signal::SIGABRT, Reaction::Abort)?;
     sys::signals::raise_on(Signal::SIGABRT, signal)?;
     Ok(())
 }

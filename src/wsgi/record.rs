@@ -66,7 +66,11 @@ impl access_log::Record for Record<'_, '_> {
     }
 
     fn environ(&self, key: &str) -> Option<Vec<u8>> {
-        let value = self.environ?.get_item(key).ok()??;
+        // Names in a format have no case; the environ's keys do.
+        let is_key = |found: &Bound<'_, PyAny>| {
+            found.extract::<&str>().is_ok_and(|found| found.eq_ignore_ascii_case(key))
+        };
+        let (_, value) = self.environ?.iter().find(|(found, _)| is_key(found))?;
         value.str().ok().map(|text| text.to_string_lossy().into_owned().into_bytes())
     }
 }

@@ -18,6 +18,7 @@ use super::start_response::{StartResponse, unsent};
 use super::text;
 use crate::log::access_log::AccessLog;
 use crate::net::Peer;
+use crate::py::failure::traceback;
 use crate::sys::clock;
 
 /// A WSGI callable and where its requests are logged.
@@ -120,6 +121,7 @@ impl Application {
         }
         let Some(mut response) = exchange.response() else { return };
         let traceback = traceback(py, error);
+        let traceback = traceback.trim_end();
         if response.writer.head_sent() {
             log::error!("Error handling request\n{traceback}");
             return response.writer.abort();
@@ -148,11 +150,13 @@ fn send(py: Python<'_>, exchange: &Exchange, iterable: &Bound<'_, PyAny>) -> Res
         return send_complete(exchange, &blocks);
     }
     check_iterable(iterable)?;
+    // PEP 3333: one block that is known to be the only one is the whole body.
+    let single = iterable.len().is_ok_and(|length| length == 1);
     for item in iterable.try_iter()? {
         let item = item?;
         let block = text::block(&item)?;
         let mut response = ready(exchange)?;
-        response.send_head(None);
+        response.send_head(single.then_some(block.as_bytes().len() as u64));
         let sent = response.send_block(py, &exchange.stream, block.as_bytes());
         sent.map_err(|error| Failure::Gone(unsent(error)))?;
     }
@@ -236,7 +240,7 @@ fn close(py: Python<'_>, iterable: &Bound<'_, PyAny>) {
         Err(error) => Err(error),
     };
     if let Err(error) = closed {
-        log::error!("Error closing the application's iterable\n{}", traceback(py, &error));
+        log::error!("Error closing the application's iterable\n{}", traceback(py, &error).trim_end());
     }
 }
 
@@ -273,12 +277,4 @@ fn line(exchange: &Exchange) -> String {
 /// The peer's address as the logs show it: empty for unix sockets.
 pub(super) fn address(peer: &Peer) -> String {
     peer.ip().map(|ip| ip.to_string()).unwrap_or_default()
-}
-
-fn traceback(py: Python<'_>, error: &PyErr) -> String {
-    let formatted = py.import("traceback").and_then(|module| {
-        let lines = module.call_method1("format_exception", (error.value(py),))?;
-        lines.try_iter()?.map(|line| line?.extract::<String>()).collect::<PyResult<Vec<String>>>()
-    });
-    formatted.map_or_else(|_| error.to_string(), |lines| lines.concat().trim_end().to_owned())
 }

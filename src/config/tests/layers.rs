@@ -197,7 +197,7 @@ fn a_command_line_that_cannot_be_read_is_a_usage_error() {
         ("-w", "a value is required"),
         ("a:b c:d", "c:d"),
         ("--preload=yes", "yes"),
-        ("-w many", "command line: invalid value for workers: 'many': must be a whole number, 0 or more"),
+        ("-w many", "command line: invalid value for --workers: 'many': must be a whole number, 0 or more"),
         ("-w -1", "Value must be positive: -1"),
         ("--timeout 1.5", "must be a whole number of seconds, 0 or more"),
     ];
@@ -219,7 +219,7 @@ fn a_bad_value_names_its_place_and_what_is_allowed() {
     let cases = [
         (
             bad("-b 8000"),
-            "command line: invalid value for bind: ['8000']: '8000' is a port without its colon",
+            "command line: invalid value for --bind: ['8000']: '8000' is a port without its colon",
         ),
         (bad("--log-level loud"), "'loud': must be debug, info, warning, error or critical"),
         (bad("-e X"), "environment setting 'X' invalid (allowed: NAME=VALUE"),
@@ -227,7 +227,7 @@ fn a_bad_value_names_its_place_and_what_is_allowed() {
         (bad("-k gtread"), "'gtread': must be sync"),
         (
             bad("--chdir nowhere"),
-            "command line: invalid value for chdir: 'nowhere': can't chdir to 'nowhere'",
+            "command line: invalid value for --chdir: 'nowhere': can't chdir to 'nowhere'",
         ),
         (bad("-c nowhere.py"), "'nowhere.py' doesn't exist"),
         (bad("-c file:nowhere.py"), "'nowhere.py' doesn't exist"),
