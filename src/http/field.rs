@@ -29,6 +29,18 @@ pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&byte| TOKEN[usize::from(byte)])
 }
 
+/// Whether `name` has an underscore: eight bytes at a time, the last eight perhaps twice.
+#[inline]
+pub(crate) fn has_underscore(name: &[u8]) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    let Some(last) = name.last_chunk::<8>() else { return name.iter().any(|&byte| byte == b'_') };
+    let (words, _) = name.as_chunks::<8>();
+    words.iter().chain([last]).any(|word| {
+        let lanes = u64::from_ne_bytes(*word) ^ (ONES * u64::from(b'_'));
+        lanes.wrapping_sub(ONES) & !lanes & (ONES << 7) != 0
+    })
+}
+
 /// RFC 9110 section 5.5: VCHAR, obs-text, SP and HTAB; no other control, no DEL.
 pub(crate) fn is_value(bytes: &[u8]) -> bool {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);

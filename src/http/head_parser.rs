@@ -1,9 +1,10 @@
 //! The head, as it arrives (RFC 9112 sections 2 to 5): httparse takes it apart, the rules around it are ours.
 //!
-//! The scan finds line ends, each byte once, and holds every line to CRLF and to the limits. A head that is whole at
-//! the first look, as most are, is one run of httparse. Lines of an unfinished head are run one by one as they come, so
-//! that a bad line is answered at once; so is a head that the one run refused, since httparse says neither where a fault is nor
-//! whether a rule of ours was broken before it. Either way the first bad line decides, for every split, in linear time.
+//! A head that is whole at the first look, as most are, is one run of httparse; line ends follow from its slices. Otherwise
+//! the scan finds line ends, each byte once, and the lines are run one by one as they come, so that a bad one is answered
+//! at once. So goes a head that the one run refused, since httparse says neither where a fault is nor whether a rule of
+//! ours was broken before it. Either way every line is held to CRLF and to the limits, its neighbours in order: the first
+//! bad line decides, for every split, in linear time.
 //!
 //! Where lenience will go: a refused line ends in `target::refusal` or `field::refusal`, so that white space before a colon
 //! and other versions are accepted there, off the fast path; unusual methods are a rule in `target::check` (httparse takes
@@ -77,18 +78,51 @@ impl HeadParser {
 
     /// Goes on with `bytes`, which begin where the head begins. `true` once the head is whole.
     pub(crate) fn advance(&mut self, bytes: &[u8]) -> Result<bool, PeerError> {
-        let found = self.find_lines(bytes);
-        let lines = bytes.get(..self.line_at).unwrap_or_default();
-        if !(found == Ok(true) && self.take_whole(lines)?) {
-            self.take_lines(lines)?;
-        }
-        // Only now, when the lines before it have been judged, may the fault of the last one count.
-        if !found? {
-            return Ok(false);
+        if !(self.scanned == 0 && self.take_whole(bytes)?) {
+            let found = self.find_lines(bytes);
+            self.take_lines(bytes.get(..self.line_at).unwrap_or_default())?;
+            // Only now, when the lines before it have been judged, may the fault of the last one count.
+            if !found? {
+                return Ok(false);
+            }
         }
         self.ranges.len = self.line_at;
         self.ranges.framing.settle(self.ranges.method.of(bytes), self.ranges.version)?;
         Ok(true)
+    }
+
+    /// Takes the whole head in one run. `false`, and nothing is taken, if it is not whole or httparse refuses it.
+    fn take_whole(&mut self, bytes: &[u8]) -> Result<bool, PeerError> {
+        let mut room = [const { MaybeUninit::<Header<'_>>::uninit() }; FIELDS_AT_ONCE];
+        let mut request = Request::new(&mut []);
+        let outcome = request.parse_with_uninit_headers(bytes, &mut room);
+        let Ok(Status::Complete(len)) = outcome else { return Ok(false) };
+        // httparse passes over empty lines.
+        if request.method.is_none_or(|method| method.as_ptr() != bytes.as_ptr()) {
+            return Ok(false);
+        }
+        let head = bytes.get(..len).unwrap_or_default();
+        let end = len - if head.ends_with(b"\r\n") { 2 } else { 1 };
+        let at = |field: Option<&Header<'_>>| {
+            field.map_or(end, |field| field.name.as_ptr().addr().wrapping_sub(head.as_ptr().addr()))
+        };
+        self.pass_line(head, at(request.headers.first()))?;
+        self.take_request_line(head, &request)?;
+        let mut fields = request.headers.iter();
+        while let Some(field) = fields.next() {
+            self.pass_line(head, at(fields.as_slice().first()))?;
+            self.take_field(head, field)?;
+        }
+        self.pass_line(head, len)?;
+        Ok(true)
+    }
+
+    /// Judges the line that ends before `end`, and goes behind it.
+    #[inline(always)]
+    fn pass_line(&mut self, head: &[u8], end: usize) -> Result<bool, PeerError> {
+        let last = self.check_line(head.get(self.line_at..end.wrapping_sub(1)).unwrap_or_default())?;
+        self.line_at = end;
+        Ok(last)
     }
 
     /// Moves `line_at` behind the lines that have come. `true` if the last of them is the empty one that ends the head.
@@ -96,9 +130,7 @@ impl HeadParser {
         let from = self.scanned;
         for at in memchr::memchr_iter(b'\n', bytes.get(from..).unwrap_or_default()) {
             let end = from + at;
-            let whole = self.check_line(bytes.get(self.line_at..end).unwrap_or_default())?;
-            self.line_at = end + 1;
-            if whole {
+            if self.pass_line(bytes, end + 1)? {
                 return Ok(true);
             }
         }
@@ -108,6 +140,7 @@ impl HeadParser {
     }
 
     /// Judges size, end and number of one line, given without its LF. `true` if it is the one that ends the head.
+    #[inline(always)]
     fn check_line(&mut self, line: &[u8]) -> Result<bool, PeerError> {
         self.check_size(line)?;
         let [text @ .., b'\r'] = line else { return Err(self.bare_lf()) };
@@ -123,6 +156,7 @@ impl HeadParser {
 
     /// Refuses a line that is too long, whether or not its LF is there yet. `line` has no LF, and its CR only if that
     /// is its last byte: so the same bytes are refused at the same place for every split.
+    #[inline(always)]
     fn check_size(&self, line: &[u8]) -> Result<(), PeerError> {
         let text = line.strip_suffix(b"\r").unwrap_or(line).len();
         let (size, limit) = (text, self.limits.request_line);
@@ -132,25 +166,6 @@ impl HeadParser {
             at if at + line.len() > HEAD_MAX => Err(PeerError::HeadTooLarge),
             _ => Ok(()),
         }
-    }
-
-    /// Takes the whole head in one run. `false`, and nothing is taken, if that cannot be or httparse refuses it.
-    fn take_whole(&mut self, head: &[u8]) -> Result<bool, PeerError> {
-        if self.taken > 0 || self.fields > FIELDS_AT_ONCE {
-            return Ok(false);
-        }
-        let mut room = [const { MaybeUninit::<Header<'_>>::uninit() }; FIELDS_AT_ONCE];
-        let mut request = Request::new(&mut []);
-        let outcome = request.parse_with_uninit_headers(head, &mut room);
-        // An end or a number of fields other than ours would be httparse's leniences at work.
-        if outcome != Ok(Status::Complete(head.len())) || request.headers.len() != self.fields {
-            return Ok(false);
-        }
-        self.take_request_line(head, &request)?;
-        for field in &*request.headers {
-            self.take_field(head, field)?;
-        }
-        Ok(true)
     }
 
     /// Takes those of `lines` that are not taken yet, one by one.
@@ -193,11 +208,12 @@ impl HeadParser {
         Ok(())
     }
 
+    #[inline(always)]
     fn take_field(&mut self, lines: &[u8], field: &Header<'_>) -> Result<(), PeerError> {
         let ranges = &mut self.ranges;
         let name = field.name.as_bytes();
         ranges.framing.absorb(name, field.value, ranges.version)?;
-        ranges.underscores |= name.contains(&b'_');
+        ranges.underscores |= field::has_underscore(name);
         ranges
             .fields
             .push(FieldSpans { name: Span::within(lines, name), value: Span::within(lines, field.value) });
