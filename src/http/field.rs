@@ -33,7 +33,7 @@ pub(crate) fn is_token(bytes: &[u8]) -> bool {
 #[inline]
 pub(crate) fn has_underscore(name: &[u8]) -> bool {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    let Some(last) = name.last_chunk::<8>() else { return name.iter().any(|&byte| byte == b'_') };
+    let Some(last) = name.last_chunk::<8>() else { return name.contains(&b'_') };
     let (words, _) = name.as_chunks::<8>();
     words.iter().chain([last]).any(|word| {
         let lanes = u64::from_ne_bytes(*word) ^ (ONES * u64::from(b'_'));
@@ -108,7 +108,7 @@ fn refusal(line: &[u8]) -> PeerError {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_value, parse, trim};
+    use super::{has_underscore, is_token, is_value, parse, trim};
     use crate::http::error::PeerError;
 
     #[test]
@@ -133,6 +133,33 @@ mod tests {
                 let mut value = [b'v'; 20];
                 value[at] = good;
                 assert!(is_value(&value), "{good:#x} at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn lines_are_judged_the_same_at_every_offset() {
+        for byte in (0..=0xff).filter(|byte| !b"\r\n: \t".contains(byte)) {
+            for at in 0..70 {
+                let mut text = [b'v'; 70];
+                text[at] = byte;
+                let value = [b"X: ", &text[..], b"\r\n"].concat();
+                assert_eq!(parse(&value).is_ok(), is_value(&text), "{byte:#x} at {at} of a value");
+                let name = [&text[..], b": x\r\n"].concat();
+                assert_eq!(parse(&name).is_ok(), is_token(&text), "{byte:#x} at {at} of a name");
+            }
+        }
+    }
+
+    #[test]
+    fn underscores_are_found_at_every_offset() {
+        for len in 0..40 {
+            let mut name = vec![b'^'; len];
+            assert!(!has_underscore(&name));
+            for at in 0..len {
+                name[at] = b'_';
+                assert!(has_underscore(&name), "{at} of {len}");
+                name[at] = b'`';
             }
         }
     }

@@ -126,6 +126,7 @@ impl HeadParser {
     }
 
     /// Moves `line_at` behind the lines that have come. `true` if the last of them is the empty one that ends the head.
+    #[inline(never)]
     fn find_lines(&mut self, bytes: &[u8]) -> Result<bool, PeerError> {
         let from = self.scanned;
         for at in memchr::memchr_iter(b'\n', bytes.get(from..).unwrap_or_default()) {
@@ -169,6 +170,7 @@ impl HeadParser {
     }
 
     /// Takes those of `lines` that are not taken yet, one by one.
+    #[inline(never)]
     fn take_lines(&mut self, lines: &[u8]) -> Result<(), PeerError> {
         let rest = lines.get(self.taken..).unwrap_or_default();
         for line in rest.split_inclusive(|&byte| byte == b'\n') {
@@ -195,6 +197,7 @@ impl HeadParser {
         self.take_field(lines, &field::parse(line)?)
     }
 
+    #[inline]
     fn take_request_line(&mut self, lines: &[u8], request: &Request<'_, '_>) -> Result<(), PeerError> {
         let method = request.method.unwrap_or_default().as_bytes();
         let target = request.path.unwrap_or_default().as_bytes();

@@ -8,13 +8,15 @@ use super::error::{Detail, PeerError};
 use super::field::is_token;
 
 /// Judges method and target, which begin `line`. Gives the target's path and query.
+#[inline]
 pub(crate) fn check<'a>(
     line: &[u8],
     method: &[u8],
     target: &'a [u8],
 ) -> Result<(&'a [u8], &'a [u8]), PeerError> {
     check_method(method)?;
-    let parts = if target.iter().all(u8::is_ascii_graphic) { split_target(method, target) } else { None };
+    let printable = !target.is_empty() && target.iter().all(u8::is_ascii_graphic);
+    let parts = if printable { split_target(method, target) } else { None };
     parts.ok_or_else(|| PeerError::RequestLine(Detail::new(text(line))))
 }
 
@@ -61,12 +63,14 @@ fn split_target<'a>(method: &[u8], target: &'a [u8]) -> Option<(&'a [u8], &'a [u
 }
 
 /// The path, up to the first `?` or `#`, and the query, from there to the first `#`.
+#[inline]
 fn split_path(rest: &[u8]) -> (&[u8], &[u8]) {
-    let end = memchr::memchr(b'#', rest).unwrap_or(rest.len());
-    let rest = rest.get(..end).unwrap_or(rest);
-    let mark = memchr::memchr(b'?', rest).unwrap_or(end);
-    let (path, query) = rest.split_at_checked(mark).unwrap_or((rest, b""));
-    (path, query.get(1..).unwrap_or_default())
+    let Some(mark) = memchr::memchr2(b'?', b'#', rest) else { return (rest, &[]) };
+    let (path, query) = rest.split_at_checked(mark).unwrap_or((rest, &[]));
+    match query {
+        [b'?', query @ ..] => (path, query.split(|&byte| byte == b'#').next().unwrap_or_default()),
+        _ => (path, &[]),
+    }
 }
 
 /// Where the authority of an absolute-form begins: after `scheme://`.
@@ -152,6 +156,7 @@ mod tests {
         }
         assert_eq!(parts("OPTIONS * HTTP/1.1"), Some(("*", "*", "")));
         assert_eq!(parts("CONNECT a:80 HTTP/1.1"), Some(("a:80", "", "")));
+        assert_eq!(parts("CONNECT  HTTP/1.1"), None);
         for bad in
             ["x", "a:80", "*", "?x", "#f", "http:/x", "http://[::1/x", "http://[zz]/", "mailto:x", "1p://x"]
         {
