@@ -3,13 +3,14 @@
 //! A head that is whole at the first look, as most are, is one run of httparse; line ends follow from its slices. Otherwise
 //! the scan finds line ends, each byte once, and the lines are run one by one as they come, so that a bad one is answered
 //! at once. So goes a head that the one run refused, since httparse says neither where a fault is nor whether a rule of
-//! ours was broken before it. Either way every line is held to CRLF and to the limits, its neighbours in order: the first
-//! bad line decides, for every split, in linear time.
+//! ours was broken before it. Either way each line in turn is held to CRLF, to the limits and to the rules: the first bad
+//! line decides, for every split, in linear time.
 //!
 //! Where lenience will go: a refused line ends in `target::refusal` or `field::refusal`, so that white space before a colon
 //! and other versions are accepted there, off the fast path; unusual methods are a rule in `target::check` (httparse takes
-//! any token). Folding ends in `find_lines`: a CRLF before SP or HTAB becomes two spaces in the buffer before anything
-//! is taken. httparse's own `ParserConfig` has the first and the last for responses only; its switches for requests stay off.
+//! any token). Folding belongs to `find_lines`: it will hold a line back until the next one begins, and blank the CRLF
+//! before SP or HTAB in the buffer. httparse's `ParserConfig` has the first and the last of these for responses only; its
+//! switches for requests stay off.
 //! Read next: `target.rs`, `field.rs`; what the fields mean: `framing.rs`.
 
 use std::mem::MaybeUninit;
@@ -169,7 +170,7 @@ impl HeadParser {
         }
     }
 
-    /// Takes those of `lines` that are not taken yet, one by one.
+    /// Takes those of `lines` that are not taken yet, one by one. Out of line, for the sake of whole heads.
     #[inline(never)]
     fn take_lines(&mut self, lines: &[u8]) -> Result<(), PeerError> {
         let rest = lines.get(self.taken..).unwrap_or_default();
