@@ -1,10 +1,14 @@
-//! rwsgi: the module map, in dependency order. A module may import only from modules above it.
+//! rwsgi: the module map, in dependency order, and the Python module `rwsgi._rwsgi`.
+//!
+//! A module may import only from modules above it. Read next: `cli.rs`, where a start begins.
 
 pub mod sys;
 
 pub mod http;
 
 pub mod config;
+
+pub mod net;
 
 pub mod scoreboard;
 
@@ -13,4 +17,31 @@ pub mod log;
 #[cfg(feature = "python")]
 pub mod py;
 
+#[cfg(feature = "python")]
+pub mod wsgi;
+
+#[cfg(feature = "python")]
+pub mod worker;
+
 pub mod arbiter;
+
+#[cfg(feature = "python")]
+pub mod cli;
+
+/// What Python sees of the server.
+#[cfg(feature = "python")]
+#[pyo3::pymodule]
+mod _rwsgi {
+    use std::ffi::OsString;
+
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    #[allow(non_upper_case_globals)]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    #[pyfunction]
+    fn main(py: Python<'_>, argv: Vec<OsString>) -> i32 {
+        crate::cli::main(py, argv)
+    }
+}

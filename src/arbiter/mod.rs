@@ -5,7 +5,23 @@
 //! connection is touched here; nothing from shared memory is taken but numbers and printable text; no error of one turn
 //! ends the loop.
 
+mod generation;
+pub mod pidfile;
+mod pipes;
 pub mod plan;
+#[cfg(feature = "python")]
+mod reload;
+#[cfg(feature = "python")]
+pub mod run;
+mod seats;
 pub mod signals;
+#[cfg(feature = "python")]
+mod spawn;
+#[cfg(feature = "python")]
+mod start;
 pub mod state;
 mod wording;
+
+pub use generation::inherited_sockets;
+#[cfg(feature = "python")]
+pub use start::{Setup, StartError, run};

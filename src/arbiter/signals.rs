@@ -48,3 +48,9 @@ pub fn all() -> Vec<Signal> {
 pub fn command(signal: Signal) -> Option<(Command, &'static str)> {
     TABLE.iter().find(|(known, _, _)| *known == signal).map(|(_, command, name)| (*command, *name))
 }
+
+/// Whether `signal` asks the master to end.
+pub fn ends(signal: Signal) -> bool {
+    let command = command(signal).map(|(command, _)| command);
+    matches!(command, Some(Command::StopGracefully | Command::StopQuickly))
+}

@@ -13,6 +13,7 @@
 //! ```
 
 mod death;
+pub use death::{APP_FAILED, BOOT_FAILED};
 mod reload;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use nix::sys::signal::Signal;
 use super::plan::Plan;
 use super::signals::Command;
 use super::wording::Line;
+pub use crate::sys::reap::Ended as Status;
 
 /// How long a stuck worker has between ABRT, on which it logs its stacks, and KILL.
 const ABORT_GRACE: Duration = Duration::from_secs(2);
@@ -62,13 +64,6 @@ pub enum Event {
     ReloadFailed(String),
     /// Time passed.
     Tick,
-}
-
-/// How a child ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    Code(i32),
-    Signal(i32),
 }
 
 /// One worker's slot as it was read.
@@ -208,6 +203,18 @@ impl State {
     /// The live workers, for those who need their slots.
     pub fn workers(&self) -> &[Worker] {
         &self.workers
+    }
+
+    /// The generation that is kept alive.
+    pub const fn generation(&self) -> u32 {
+        self.current.generation
+    }
+
+    /// Whether anything may still be asked of this generation.
+    pub fn keeps(&self, generation: u32) -> bool {
+        generation == self.current.generation
+            || self.fallback.as_ref().is_some_and(|fallback| fallback.generation == generation)
+            || self.workers.iter().any(|worker| worker.generation == generation)
     }
 
     fn on_signal(&mut self, command: Command, name: &str, now: Duration) {

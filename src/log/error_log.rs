@@ -3,20 +3,27 @@
 //! simplelog combines the loggers and filters levels; the line's form is ours, because operators' parsers know it.
 
 use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use simplelog::{CombinedLogger, Config, SharedLogger};
 
 use super::sink::Sink;
+use crate::config::kind as config;
 use crate::sys::clock::{self, LocalTime};
 
 /// Target of records that are to be printed as CRITICAL, a level the facade does not have.
 pub const CRITICAL: &str = "critical";
 
-/// Writes records to a sink.
+/// Where records go now. A reload may name another file.
+static SINK: RwLock<Option<Arc<Sink>>> = RwLock::new(None);
+/// Whether records below CRITICAL, which the facade cannot tell from ERROR, are left out.
+static CRITICAL_ONLY: AtomicBool = AtomicBool::new(false);
+
+/// Writes records to the current sink.
+#[derive(Default)]
 pub struct ErrorLog {
-    sink: Arc<Sink>,
     stamp: Mutex<Stamp>,
 }
 
@@ -27,12 +34,18 @@ struct Stamp {
     text: String,
 }
 
-/// Makes `sink` the destination of the `log` facade, up to `level`. Only the first call of a process has an effect.
-pub fn install(sink: Arc<Sink>, level: LevelFilter) {
-    let error_log = ErrorLog { sink, stamp: Mutex::default() };
-    // An error means that a logger is installed already: the first one stays.
-    let _ = CombinedLogger::init(vec![Box::new(error_log)]);
-    log::set_max_level(level);
+/// Makes `sink` the destination of the `log` facade, up to `level`; again after a reload.
+pub fn install(sink: Arc<Sink>, level: config::Level) {
+    *SINK.write().unwrap_or_else(PoisonError::into_inner) = Some(sink);
+    // An error means that the logger is installed already.
+    let _ = CombinedLogger::init(vec![Box::new(ErrorLog::default())]);
+    CRITICAL_ONLY.store(level == config::Level::Critical, Relaxed);
+    log::set_max_level(match level {
+        config::Level::Debug => LevelFilter::Debug,
+        config::Level::Info => LevelFilter::Info,
+        config::Level::Warning => LevelFilter::Warn,
+        config::Level::Error | config::Level::Critical => LevelFilter::Error,
+    });
 }
 
 impl ErrorLog {
@@ -83,11 +96,15 @@ const fn name(level: Level) -> &'static str {
 impl Log for ErrorLog {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.level() <= log::max_level()
+            && (metadata.target() == CRITICAL || !CRITICAL_ONLY.load(Relaxed))
     }
 
     fn log(&self, record: &Record<'_>) {
-        if self.enabled(record.metadata()) {
-            self.sink.write_line(&self.line(record));
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        if let Some(sink) = &*SINK.read().unwrap_or_else(PoisonError::into_inner) {
+            sink.write_line(&self.line(record));
         }
     }
 
@@ -111,12 +128,10 @@ impl SharedLogger for ErrorLog {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sink::Target;
     use super::*;
 
     fn line(level: Level, target: &str) -> String {
-        let sink = Arc::new(Sink::open(Target::Stderr).unwrap());
-        let error_log = ErrorLog { sink, stamp: Mutex::default() };
+        let error_log = ErrorLog::default();
         let record = Record::builder().level(level).target(target).args(format_args!("hello")).build();
         String::from_utf8(error_log.line(&record)).unwrap()
     }

@@ -6,7 +6,9 @@
 pub mod access_log;
 mod basic_user;
 mod error_log;
+mod logs;
 mod sink;
 
 pub use error_log::{CRITICAL, ErrorLog, install};
+pub use logs::Logs;
 pub use sink::{Sink, Target};

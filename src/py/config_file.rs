@@ -14,6 +14,8 @@ use pyo3::types::{
     PyBool, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PyModule, PySet, PyString, PyTuple, PyType,
 };
 
+use super::failure::traceback;
+use super::surroundings::put_on_path;
 use crate::config::{ConfigError, ConfigSource, FileLoader, Global, Loaded, Raw, is_setting};
 
 const MODULE: &str = "__config__";
@@ -50,15 +52,6 @@ impl FileLoader for PythonLoader {
             })
         })
     }
-}
-
-fn put_on_path(py: Python<'_>, directory: &Path) -> PyResult<()> {
-    let path = py.import("sys")?.getattr("path")?;
-    let directory = directory.to_string_lossy();
-    if path.contains(&*directory)? {
-        return Ok(());
-    }
-    path.call_method1("insert", (0, directory)).map(drop)
 }
 
 fn execute(py: Python<'_>, path: &Path, shown: &Path) -> PyResult<Loaded> {
@@ -217,16 +210,6 @@ fn foreign(value: &Bound<'_, PyAny>) -> Raw {
 
 fn type_name(value: &Bound<'_, PyAny>) -> String {
     value.get_type().name().map_or_else(|_| "object".to_owned(), |name| format!("<{name}>"))
-}
-
-/// As Python prints it. No frame of ours is in it, for the file is called from here.
-fn traceback(py: Python<'_>, error: &PyErr) -> String {
-    let lines = || -> PyResult<String> {
-        let arguments = (error.get_type(py), error.value(py), error.traceback(py));
-        let lines = py.import("traceback")?.call_method1("format_exception", arguments)?;
-        PyString::new(py, "").call_method1("join", (lines,))?.extract()
-    };
-    lines().unwrap_or_else(|_| error.to_string())
 }
 
 #[cfg(test)]

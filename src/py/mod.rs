@@ -1,5 +1,8 @@
 //! Everything that speaks Python: reading the config file, loading the application, calling it.
 //!
-//! Lower modules know nothing of Python and build without it. Read next: `config_file.rs`.
+//! Lower modules know nothing of Python and build without it. Read next: `config_file.rs`, `app.rs`.
 
+pub mod app;
 pub mod config_file;
+pub mod failure;
+pub mod surroundings;

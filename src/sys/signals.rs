@@ -109,12 +109,13 @@ impl Drop for BlockGuard {
     }
 }
 
-/// Runs `action` each time this process receives `signal`, before the handler that was there is called.
-///
-/// # Safety
-/// `action` runs inside a signal handler: it may only call what is async-signal-safe.
-pub unsafe fn on_signal(signal: Signal, action: impl Fn() + Send + Sync + 'static) -> io::Result<()> {
-    // SAFETY: the caller's promise is the one `register` asks for.
+/// Whenever `signal` comes, raises signal number `other` in the same thread first, then calls the handler that was there.
+pub fn raise_on(signal: Signal, other: i32) -> io::Result<()> {
+    // SAFETY: raise(3) is async-signal-safe, and the action does nothing else.
+    let action = move || unsafe {
+        libc::raise(other);
+    };
+    // SAFETY: as said above.
     unsafe { signal_hook::low_level::register(signal as i32, action) }.map(drop)
 }
 

@@ -8,9 +8,9 @@ use super::super::wording;
 use super::{Shutdown, State, Status, Worker};
 
 /// Exit status of a worker whose environment or application raised while it booted.
-pub(crate) const BOOT_FAILED: i32 = 3;
+pub const BOOT_FAILED: i32 = 3;
 /// Exit status of a worker whose application is not there or is not callable.
-pub(crate) const APP_FAILED: i32 = 4;
+pub const APP_FAILED: i32 = 4;
 
 /// A worker that dies this soon after its spawn counts as a failure even when it had been ready.
 const SHORT_LIFE: Duration = Duration::from_secs(5);

@@ -1,12 +1,12 @@
 //! Kinds that hold several values: addresses to bind, networks, header names, variables.
 //!
 //! A list is given whole: an item that is wrong refuses the list and is named. A config file may hold one
-//! string where a list belongs. Read next: `../address.rs` and `../network.rs`, which know the items.
+//! string where a list belongs. Read next: `../address.rs` and `http/trusted.rs`, which know the items.
 
 use super::{Kind, Reject, Takes, text_of};
 use crate::config::address::Address;
-use crate::config::network;
 use crate::config::raw::Raw;
+use crate::http::TrustedPeers;
 
 /// Addresses to listen on, as written; each is known to be an [`Address`].
 pub struct Binds;
@@ -64,9 +64,8 @@ impl Kind for Networks {
 
     fn parse(raw: &Raw) -> Result<Vec<String>, Reject> {
         let networks = comma_separated(raw)?;
-        for network in networks.iter().filter(|network| *network != "*") {
-            network::check(network).map_err(Reject::Because)?;
-        }
+        TrustedPeers::from_entries(networks.iter().map(String::as_str))
+            .map_err(|error| Reject::Because(error.to_string()))?;
         Ok(networks)
     }
 

@@ -1,0 +1,119 @@
+//! HUP: the configuration is read again, checked as a whole, and only then put in the running one's place.
+//!
+//! Owns the way back: whatever fails leaves the process as it was, with the previous generation's settings, sockets,
+//! logs and variables. Must never end the master. Read next: `state/reload.rs`, which replaces the workers.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+
+use super::generation::Generation;
+use super::pidfile::PidFile;
+use super::run::{Flow, Master};
+use super::start::announce;
+use super::state::Event;
+use crate::config::{self, Parsed, Settings};
+use crate::log::Logs;
+use crate::py::config_file::PythonLoader;
+
+impl Master {
+    pub(super) fn reload(&mut self, py: Python<'_>) -> Flow {
+        let generation = match self.next_generation(py) {
+            Ok(generation) => generation,
+            Err(reason) => {
+                self.enter(py, self.state.generation());
+                return self.feed(py, Event::ReloadFailed(reason));
+            }
+        };
+        let plan = generation.plan();
+        let actions = self.state.on_event(Event::Reloaded(plan), crate::sys::clock::monotonic());
+        let number = self.state.generation();
+        let moved = self.current_urls_differ(&generation);
+        self.generations.insert(number, generation);
+        self.enter(py, number);
+        if let Some(generation) = self.generations.get(&number).filter(|_| moved) {
+            announce(generation);
+        }
+        for action in actions {
+            self.perform(py, action)?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn current_urls_differ(&self, fresh: &Generation) -> bool {
+        self.generations.values().next_back().is_none_or(|running| running.urls != fresh.urls)
+    }
+
+    /// Everything that can fail, in the order in which it is cheapest to undo.
+    fn next_generation(&mut self, py: Python<'_>) -> Result<Generation, String> {
+        let running = self.settings().ok_or("there is no generation to replace")?;
+        let settings = self.read_again(py, &running)?;
+        let logs = Logs::open(&settings.logging)?;
+        let mut generation = Generation::new(Arc::new(settings), logs);
+        let bound = generation.bind(self.current(), &self.inherited).map_err(|error| error.to_string());
+        let settled =
+            bound.and_then(|()| self.move_pidfile(generation.settings.mechanics.pidfile.as_deref()));
+        match settled {
+            Ok(()) => Ok(generation),
+            Err(reason) => {
+                generation.close();
+                Err(reason)
+            }
+        }
+    }
+
+    fn read_again(&mut self, py: Python<'_>, running: &Settings) -> Result<Settings, String> {
+        // The file may read variables: it must see what it saw at the start.
+        self.variables.restore(py).map_err(|error| error.to_string())?;
+        let mut loader = PythonLoader::new(&self.sources.cwd);
+        let parsed = config::load(&self.sources, &mut loader).map_err(|error| error.to_string())?;
+        let Parsed::Run(mut settings, warnings) = parsed else {
+            return Err("the arguments no longer name a server to run".to_owned());
+        };
+        if settings.app_spec().is_none() {
+            return Err(crate::cli::NO_APPLICATION.to_owned());
+        }
+        for warning in warnings {
+            log::warn!("{warning}");
+        }
+        for name in settings.keep_fixed(running) {
+            log::warn!("{name} changed: a reload keeps the running value, a restart takes the new one");
+        }
+        if self.app.is_some() {
+            log::warn!(
+                "The preloaded application is not loaded again by a reload; restart to load its new code"
+            );
+        }
+        self.variables.apply(py, &settings.mechanics.raw_env).map_err(|error| error.to_string())?;
+        Ok(*settings)
+    }
+
+    /// Makes the process what this generation's settings say: after a reload, and on the way back from one.
+    pub(super) fn enter(&mut self, py: Python<'_>, number: u32) {
+        let Some(generation) = self.generations.get(&number) else { return };
+        let settings = Arc::clone(&generation.settings);
+        crate::log::install(Arc::clone(&generation.logs.error), settings.logging.loglevel);
+        self.show_title();
+        if let Err(error) = self.variables.apply(py, &settings.mechanics.raw_env) {
+            log::error!("Cannot set the variables of raw_env: {error}");
+        }
+        if let Err(reason) = self.move_pidfile(settings.mechanics.pidfile.as_deref()) {
+            log::error!("{reason}");
+        }
+    }
+
+    /// Writes the new pid file before the old one goes; nothing changes if that fails.
+    fn move_pidfile(&mut self, path: Option<&Path>) -> Result<(), String> {
+        let wanted = path.and_then(|path| std::path::absolute(path).ok());
+        if wanted.as_deref() == self.pidfile.as_ref().map(PidFile::path) {
+            return Ok(());
+        }
+        let fresh = wanted.as_deref().map(PidFile::create).transpose().map_err(|error| error.to_string())?;
+        if let Some(old) = std::mem::replace(&mut self.pidfile, fresh) {
+            old.remove();
+        }
+        Ok(())
+    }
+}

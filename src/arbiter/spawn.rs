@@ -1,0 +1,157 @@
+//! Forking a worker, and what is left of the master in it.
+//!
+//! Owns everything between the decision to spawn and `worker::run`. Invariants: no signal reaches a child that still has
+//! the master's handlers; a child holds no descriptor of the master's or of another generation, and removes no file.
+//! Read next: `worker/mod.rs`.
+
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use nix::sys::signal::Signal;
+use pyo3::prelude::*;
+
+use super::run::{Flow, Leave, Master};
+use super::state::Event;
+use super::{signals, state};
+use crate::config::Settings;
+use crate::scoreboard::SlotWriter;
+use crate::sys::clock;
+use crate::sys::fork::{Forked, fork};
+use crate::sys::signals::{BlockGuard, block, ignore, restore_default};
+use crate::worker::{self, Boot};
+
+/// Signals whose default action would end or stop a worker before it has handlers of its own: log rotation, and what
+/// was meant for the master's number of workers.
+const IGNORED_AT_BOOT: [Signal; 3] = [Signal::SIGUSR1, Signal::SIGTTIN, Signal::SIGTTOU];
+
+/// What a child knows of itself.
+pub(super) struct Birth {
+    generation: u32,
+    slot: SlotWriter,
+    max_requests: usize,
+    blocked: BlockGuard,
+}
+
+impl Master {
+    /// Forks a worker. In the child this breaks the loop.
+    pub(super) fn spawn(&mut self, py: Python<'_>, age: u64, generation: u32) -> Flow {
+        match self.try_spawn(py, age, generation) {
+            Ok(Ok(pid)) => {
+                self.seats.occupy(age, pid);
+                self.feed(py, Event::Spawned { age, pid })
+            }
+            Ok(Err(birth)) => ControlFlow::Break(Leave::Child(birth)),
+            Err(reason) => {
+                self.seats.release(age);
+                self.feed(py, Event::SpawnFailed { age, reason })
+            }
+        }
+    }
+
+    /// The child's pid, or in the child what it needs.
+    fn try_spawn(
+        &mut self,
+        py: Python<'_>,
+        age: u64,
+        generation: u32,
+    ) -> Result<Result<i32, Box<Birth>>, String> {
+        let settings = self.generations.get(&generation).map(|known| Arc::clone(&known.settings));
+        let settings = settings.ok_or("its generation is gone")?;
+        let slot = self.seats.take(age).ok_or("the scoreboard is full")?;
+        let max_requests = max_requests(&settings, &mut self.dice);
+        let blocked = block(&signals::all()).map_err(|error| error.to_string())?;
+        match fork(py).map_err(|error| error.to_string())? {
+            Forked::Parent(pid) => Ok(Ok(pid.as_raw())),
+            Forked::Child => Ok(Err(Box::new(Birth { generation, slot, max_requests, blocked }))),
+        }
+    }
+
+    /// The rest of the child's life.
+    pub(super) fn into_worker(self, py: Python<'_>, birth: Birth) -> i32 {
+        let lived = catch_unwind(AssertUnwindSafe(|| match self.boot(py, birth) {
+            Ok(boot) => worker::run(py, boot),
+            Err(reason) => {
+                log::error!("Cannot start a worker: {reason}");
+                state::BOOT_FAILED
+            }
+        }));
+        lived.unwrap_or(1)
+    }
+
+    fn boot(mut self, py: Python<'_>, birth: Birth) -> Result<Boot, String> {
+        let Birth { generation: number, slot, max_requests, blocked } = birth;
+        let ends = self.pipes.worker_side();
+        restore_default(&signals::all()).map_err(|error| error.to_string())?;
+        ignore(&IGNORED_AT_BOOT).map_err(|error| error.to_string())?;
+        drop(blocked);
+        let generation = self.generations.remove(&number).ok_or("its generation is gone")?;
+        // The other generations' sockets: what both have becomes this one's alone.
+        self.generations.clear();
+        let settings = Arc::clone(&generation.settings);
+        self.variables.apply(py, &settings.mechanics.raw_env).map_err(|error| error.to_string())?;
+        let (title, logs) = (format!("rwsgi: worker [{}]", generation.name()), generation.logs.clone());
+        let listeners = generation.into_listeners().map_err(|error| error.to_string())?;
+        Ok(Boot {
+            settings,
+            listeners: Arc::new(listeners),
+            slot,
+            scoreboard: self.seats.board,
+            generation: number,
+            lifeline: ends.lifeline,
+            notice: ends.notice,
+            logs,
+            app: self.app,
+            title,
+            max_requests,
+        })
+    }
+}
+
+fn max_requests(settings: &Settings, dice: &mut Dice) -> usize {
+    let workers = &settings.workers;
+    match workers.max_requests {
+        0 => 0,
+        limit => limit.saturating_add(dice.up_to(workers.max_requests_jitter)),
+    }
+}
+
+/// Marsaglia's xorshift64*: enough to keep workers from being replaced all at once.
+pub(super) struct Dice(u64);
+
+impl Dice {
+    pub(super) fn new() -> Self {
+        let seed = clock::wall().as_nanos() as u64 ^ u64::from(std::process::id()) << 32;
+        // Zero is the one state it never leaves.
+        Self(seed | 1)
+    }
+
+    /// A number from 0 to `most`, both possible.
+    fn up_to(&mut self, most: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let number = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32;
+        let sides = (most as u64).saturating_add(1);
+        (number % sides) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jitter_is_added_within_its_bounds() {
+        let mut settings = Settings::default();
+        settings.workers.max_requests_jitter = 3;
+        let mut dice = Dice::new();
+        assert_eq!(max_requests(&settings, &mut dice), 0, "no limit stays none");
+        settings.workers.max_requests = 10;
+        let drawn: Vec<usize> = (0..200).map(|_| max_requests(&settings, &mut dice)).collect();
+        for number in 10..=13 {
+            assert!(drawn.contains(&number), "{number} was never drawn");
+        }
+        assert!(drawn.iter().all(|number| (10..=13).contains(number)));
+    }
+}

@@ -1,0 +1,149 @@
+//! `rwsgi [OPTIONS] [APP_MODULE]`: from arguments to a running master, or to a message and an exit status.
+//!
+//! Owns the order in which the process is prepared (directory, path, variables, logs, application) and everything that
+//! is printed before there is a log. Must never leave a half-made start behind: what can fail comes before what others
+//! can see. Read next: `config/merge.rs`, then `arbiter/start.rs`.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use pyo3::prelude::*;
+
+use crate::arbiter::{self, Setup};
+use crate::config::{self, ConfigError, Parsed, Settings, Sources, VERSION_LINE, Warning};
+use crate::log::Logs;
+use crate::py::app;
+use crate::py::config_file::PythonLoader;
+use crate::py::failure::LoadError;
+use crate::py::surroundings::{self, Variables};
+
+/// What a start or a reload without an application says.
+pub const NO_APPLICATION: &str = "No application module specified.";
+
+/// What `SERVER_SOFTWARE` says, in the environment and in every environ.
+pub const SERVER_SOFTWARE: &str = concat!("rwsgi/", env!("CARGO_PKG_VERSION"));
+
+/// Why there is nothing to run, and the exit status that says so.
+struct Refusal {
+    status: i32,
+    message: String,
+}
+
+impl Refusal {
+    fn new(message: impl Into<String>) -> Self {
+        Self { status: 1, message: message.into() }
+    }
+}
+
+impl From<ConfigError> for Refusal {
+    fn from(error: ConfigError) -> Self {
+        Self { status: error.exit_code, message: error.message }
+    }
+}
+
+impl From<PyErr> for Refusal {
+    fn from(error: PyErr) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+/// Runs the server with these arguments (the program's name left out). The result is the exit status of this process:
+/// the master's, or in a forked child the worker's.
+pub fn main(py: Python<'_>, argv: Vec<OsString>) -> i32 {
+    match catch_unwind(AssertUnwindSafe(|| serve(py, argv))) {
+        Ok(Ok(status)) => status,
+        Ok(Err(refusal)) => {
+            complain(&format!("Error: {}", refusal.message));
+            refusal.status
+        }
+        Err(_) => {
+            complain("Error: rwsgi failed in a way it should not have; the lines above say where.");
+            1
+        }
+    }
+}
+
+fn serve(py: Python<'_>, argv: Vec<OsString>) -> Result<i32, Refusal> {
+    let sources = Sources::of_process(argv)?;
+    let mut loader = PythonLoader::new(&sources.cwd);
+    let (settings, warnings) = match config::load(&sources, &mut loader)? {
+        Parsed::Help(text) => return Ok(print(&text)),
+        Parsed::Version => return Ok(print(&format!("{VERSION_LINE}\n"))),
+        Parsed::Run(settings, warnings) => (*settings, warnings),
+    };
+    warnings.iter().map(Warning::to_string).for_each(|warning| complain(&format!("Warning: {warning}")));
+    if settings.debugging.print_config {
+        print(&settings.print());
+    }
+    let variables = surround(py, &settings, &sources)?;
+    let Some(spec) = settings.app_spec().map(str::to_owned) else {
+        return Err(Refusal::new(NO_APPLICATION));
+    };
+    if settings.debugging.print_config || settings.debugging.check_config {
+        Logs::open(&settings.logging).map_err(Refusal::new)?;
+        return app::load(py, &spec).map(|_| 0).map_err(|error| Refusal::new(error.report()));
+    }
+    start(py, sources, settings, variables)
+}
+
+/// The directory, `sys.path` and the variables, as the application is to find them.
+fn surround(py: Python<'_>, settings: &Settings, sources: &Sources) -> Result<Variables, Refusal> {
+    let mechanics = &settings.mechanics;
+    std::env::set_current_dir(&mechanics.chdir)
+        .map_err(|error| Refusal::new(format!("can't chdir to '{}': {error}", mechanics.chdir.display())))?;
+    surroundings::put_on_path(py, &mechanics.chdir)?;
+    surroundings::extend_path(py, &mechanics.pythonpath, &sources.cwd)?;
+    surroundings::set_variable(py, "SERVER_SOFTWARE", SERVER_SOFTWARE)?;
+    let mut variables = Variables::default();
+    variables.apply(py, &mechanics.raw_env)?;
+    Ok(variables)
+}
+
+fn start(py: Python<'_>, sources: Sources, settings: Settings, variables: Variables) -> Result<i32, Refusal> {
+    let logs = Logs::open(&settings.logging).map_err(Refusal::new)?;
+    crate::log::install(logs.error.clone(), settings.logging.loglevel);
+    if log::log_enabled!(log::Level::Debug) {
+        log::debug!("Current configuration:");
+        settings.print().lines().for_each(|line| log::debug!("  {line}"));
+    }
+    let app = match preload(py, &settings) {
+        Ok(app) => app,
+        Err(error) => return Ok(error.exit_code),
+    };
+    let inherited = arbiter::inherited_sockets(&sources.env);
+    for name in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] {
+        surroundings::remove_variable(py, name)?;
+    }
+    let to_file = settings.logging.errorlog != "-";
+    let started = arbiter::run(py, Setup { sources, settings, logs, app, variables, inherited });
+    started
+        .map_err(|error| {
+            log::error!("{error}");
+            error
+        })
+        .or_else(|error| if to_file { Err(Refusal::new(error.to_string())) } else { Ok(1) })
+}
+
+/// The application for all workers, with `preload_app`. A failure is told in the error log.
+fn preload(py: Python<'_>, settings: &Settings) -> Result<Option<Py<PyAny>>, LoadError> {
+    let Some(spec) = settings.app_spec().filter(|_| settings.mechanics.preload_app) else { return Ok(None) };
+    app::load(py, spec).map(Some).inspect_err(LoadError::log)
+}
+
+fn print(text: &str) -> i32 {
+    let mut stdout = io::stdout().lock();
+    // A reader that has seen enough (`--help | head`) is no error.
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    0
+}
+
+fn complain(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}

@@ -1,0 +1,101 @@
+//! What the application finds around it: `sys.path`, `os.environ`, and Python's own SIGINT handler taken away.
+//!
+//! Owns the variables that `raw_env` changed, so that a reload can undo them. Must never set a variable past Python:
+//! `os.environ` would not know of it. Read next: `cli.rs`, which calls this in gunicorn's order.
+
+use std::path::{Path, PathBuf};
+
+use pyo3::prelude::*;
+use pyo3::types::PyAnyMethods;
+
+/// Puts `directory` first on `sys.path`, unless it is there already.
+pub fn put_on_path(py: Python<'_>, directory: &Path) -> PyResult<()> {
+    let path = py.import("sys")?.getattr("path")?;
+    let directory = directory.to_string_lossy();
+    if path.contains(&*directory)? {
+        return Ok(());
+    }
+    path.call_method1("insert", (0, directory)).map(drop)
+}
+
+/// The setting `pythonpath`: each directory goes before the ones already there.
+pub fn extend_path(py: Python<'_>, directories: &[String], cwd: &Path) -> PyResult<()> {
+    let path = py.import("sys")?.getattr("path")?;
+    for directory in directories {
+        let absolute: PathBuf = cwd.join(directory).components().collect();
+        path.call_method1("insert", (0, absolute.to_string_lossy()))?;
+    }
+    Ok(())
+}
+
+pub fn set_variable(py: Python<'_>, name: &str, value: &str) -> PyResult<()> {
+    py.import("os")?.getattr("environ")?.set_item(name, value)
+}
+
+pub fn remove_variable(py: Python<'_>, name: &str) -> PyResult<()> {
+    py.import("os")?.getattr("environ")?.call_method1("pop", (name, py.None())).map(drop)
+}
+
+/// Python's handler turns SIGINT into KeyboardInterrupt; a handler registered later would still call it.
+pub fn forget_interrupts(py: Python<'_>) -> PyResult<()> {
+    let signal = py.import("signal")?;
+    signal.call_method1("signal", (signal.getattr("SIGINT")?, signal.getattr("SIG_DFL")?)).map(drop)
+}
+
+/// The variables of `raw_env` that are set now, with the values they had before.
+#[derive(Debug, Default)]
+pub struct Variables {
+    before: Vec<(String, Option<String>)>,
+}
+
+impl Variables {
+    /// Sets `pairs` in place of the ones set before.
+    pub fn apply(&mut self, py: Python<'_>, pairs: &[(String, String)]) -> PyResult<()> {
+        self.restore(py)?;
+        let environ = py.import("os")?.getattr("environ")?;
+        for (name, value) in pairs {
+            let before = environ.call_method1("get", (name,))?.extract()?;
+            environ.set_item(name, value)?;
+            self.before.push((name.clone(), before));
+        }
+        Ok(())
+    }
+
+    /// Gives every variable the value it had when the server was started.
+    pub fn restore(&mut self, py: Python<'_>) -> PyResult<()> {
+        // The last one first: a name may have been set twice.
+        for (name, value) in self.before.drain(..).rev() {
+            match value {
+                Some(value) => set_variable(py, &name, &value)?,
+                None => remove_variable(py, &name)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_get_their_old_values_back() {
+        Python::initialize();
+        Python::attach(|py| {
+            let value = |name: &str| -> Option<String> {
+                let environ = py.import("os").unwrap().getattr("environ").unwrap();
+                environ.call_method1("get", (name,)).unwrap().extract().unwrap()
+            };
+            let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+            set_variable(py, "RWSGI_TEST_OLD", "old").unwrap();
+            let mut variables = Variables::default();
+            let pairs =
+                [pair("RWSGI_TEST_OLD", "1"), pair("RWSGI_TEST_OLD", "2"), pair("RWSGI_TEST_NEW", "3")];
+            variables.apply(py, &pairs).unwrap();
+            assert_eq!(value("RWSGI_TEST_OLD").as_deref(), Some("2"));
+            variables.apply(py, &[]).unwrap();
+            assert_eq!(value("RWSGI_TEST_OLD").as_deref(), Some("old"));
+            assert_eq!(value("RWSGI_TEST_NEW"), None);
+        });
+    }
+}
