@@ -109,11 +109,12 @@ impl ChunkDecoder {
             self.stash.extend_from_slice(part);
             return Ok(part.len());
         };
+        let end = input.get(..=lf).unwrap_or(input);
         if self.stash.is_empty() {
-            self.line(part)?;
+            self.line(end)?;
         } else {
             let mut line = std::mem::take(&mut self.stash);
-            line.extend_from_slice(part);
+            line.extend_from_slice(end);
             self.line(&line)?;
             line.clear();
             self.stash = line;
@@ -129,19 +130,21 @@ impl ChunkDecoder {
         }
     }
 
-    /// Judges a line, given without its LF.
+    /// Judges a line, given with its LF.
     fn line(&mut self, line: &[u8]) -> Result<(), PeerError> {
-        let text = line.strip_suffix(b"\r");
+        let text = line.strip_suffix(b"\r\n");
         self.stage = match (self.stage, text) {
             (Stage::Trailers(_), None) => {
                 return Err(PeerError::Field(Detail::new(b"bare LF as line terminator")));
             }
             (Stage::Trailers(_), Some([])) => Stage::Done,
-            (Stage::Trailers(count), Some(text)) => {
-                self.check_trailer(count, text)?;
+            (Stage::Trailers(count), Some(_)) => {
+                self.check_trailer(count, line)?;
                 Stage::Trailers(count + 1)
             }
-            (_, None) => return Err(PeerError::ChunkSize(Detail::new(line))),
+            (_, None) => {
+                return Err(PeerError::ChunkSize(Detail::new(line.strip_suffix(b"\n").unwrap_or(line))));
+            }
             (_, Some(text)) => match parse_size(text)? {
                 0 => Stage::Trailers(0),
                 size => Stage::Data(size),
@@ -158,9 +161,11 @@ impl ChunkDecoder {
             return Err(PeerError::TooManyFields);
         }
         if count > 0 && matches!(line.first(), Some(b' ' | b'\t')) {
-            return Err(PeerError::ObsoleteFolding(Detail::new(trim(line))));
+            return Err(PeerError::ObsoleteFolding(Detail::new(trim(
+                line.strip_suffix(b"\r\n").unwrap_or(line),
+            ))));
         }
-        let name = field::parse(line)?.name;
+        let name = field::parse(line)?.name.as_bytes();
         if FORBIDDEN.iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden)) {
             return Err(PeerError::FieldName(Detail::upper(name)));
         }

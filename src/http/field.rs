@@ -1,35 +1,44 @@
-//! The grammar of one field line (RFC 9112 section 5, RFC 9110 section 5.5), shared by heads, trailers and responses:
-//! a token, a colon, a value without controls. Names are never folded and values never joined here.
+//! Fields (RFC 9112 section 5, RFC 9110 section 5.5): one field line by httparse, for heads and trailers alike; why it was
+//! refused; and the bytes of names and values for what we send and for what httparse does not know. Names are never folded
+//! and values never joined here.
 //!
 //! Invariant: every scan is one pass over the line, and CR, LF and NUL never survive in a value.
 
+use httparse::Header;
+
 use super::error::{Detail, PeerError};
 
-const TOKEN: u8 = 1;
-const UNDERSCORE: u8 = 2;
-
-/// RFC 9110 section 5.6.2: which bytes make a token, and which of them is the underscore.
-static CLASS: [u8; 256] = {
-    let mut table = [0; 256];
+/// RFC 9110 section 5.6.2: which bytes make a token.
+static TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
     let specials = b"!#$%&'*+-.^_`|~";
     let mut byte = 0;
     while byte < 128 {
-        if (byte as u8).is_ascii_alphanumeric() {
-            table[byte] = TOKEN;
-        }
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
         byte += 1;
     }
     let mut i = 0;
     while i < specials.len() {
-        table[specials[i] as usize] = TOKEN;
+        table[specials[i] as usize] = true;
         i += 1;
     }
-    table[b'_' as usize] |= UNDERSCORE;
     table
 };
 
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|&byte| CLASS[usize::from(byte)] & TOKEN != 0)
+    !bytes.is_empty() && bytes.iter().all(|&byte| TOKEN[usize::from(byte)])
+}
+
+/// Whether `name` has an underscore: eight bytes at a time, the last eight perhaps twice.
+#[inline]
+pub(crate) fn has_underscore(name: &[u8]) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    let Some(last) = name.last_chunk::<8>() else { return name.contains(&b'_') };
+    let (words, _) = name.as_chunks::<8>();
+    words.iter().chain([last]).any(|word| {
+        let lanes = u64::from_ne_bytes(*word) ^ (ONES * u64::from(b'_'));
+        lanes.wrapping_sub(ONES) & !lanes & (ONES << 7) != 0
+    })
 }
 
 /// RFC 9110 section 5.5: VCHAR, obs-text, SP and HTAB; no other control, no DEL.
@@ -74,64 +83,39 @@ pub(crate) fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(trim)
 }
 
-/// A field line, taken apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FieldLine<'a> {
-    pub(crate) name: &'a [u8],
-    /// Where the trimmed value begins in the line.
-    pub(crate) value_at: usize,
-    pub(crate) value: &'a [u8],
-    pub(crate) underscore: bool,
+/// Takes apart one line, given with its CRLF, the only LF in it. The value is trimmed; of an empty one, only the place counts.
+pub(crate) fn parse(line: &[u8]) -> Result<Header<'_>, PeerError> {
+    let mut room = [httparse::EMPTY_HEADER];
+    // Without an empty line behind it httparse calls the field section partial, but the field is there.
+    let outcome = httparse::parse_headers(line, &mut room).map(drop);
+    let [field] = room;
+    match outcome {
+        Ok(()) if !field.name.is_empty() => Ok(field),
+        _ => Err(refusal(line)),
+    }
 }
 
-/// Takes apart one line, which has neither its CRLF nor folding.
-pub(crate) fn parse(line: &[u8]) -> Result<FieldLine<'_>, PeerError> {
-    let mut seen = 0;
-    let mut colon = 0;
-    for &byte in line {
-        let class = CLASS[usize::from(byte)];
-        if class == 0 {
-            break;
-        }
-        seen |= class;
-        colon += 1;
-    }
-    let Some((name, [b':', rest @ ..])) = line.split_at_checked(colon) else {
-        return Err(bad_name(line));
-    };
-    if name.is_empty() {
-        return Err(bad_name(line));
-    }
-    let leading = rest.iter().take_while(|&&byte| byte == b' ' || byte == b'\t').count();
-    let value = trim_end(rest.get(leading..).unwrap_or_default());
-    if !is_value(value) {
-        return Err(PeerError::Field(Detail::upper(name)));
-    }
-    Ok(FieldLine { name, value_at: colon + 1 + leading, value, underscore: seen & UNDERSCORE != 0 })
-}
-
+/// Names the fault of a line that httparse refused.
 #[cold]
-fn bad_name(line: &[u8]) -> PeerError {
-    match memchr::memchr(b':', line) {
-        None | Some(0) => PeerError::Field(Detail::new(line)),
-        Some(colon) => PeerError::FieldName(Detail::new(line.get(..colon).unwrap_or(line))),
+fn refusal(line: &[u8]) -> PeerError {
+    let line = line.strip_suffix(b"\r\n").unwrap_or(line);
+    match line.split(|&byte| byte == b':').next().unwrap_or_default() {
+        name if name.is_empty() || name.len() == line.len() => PeerError::Field(Detail::new(line)),
+        name if is_token(name) => PeerError::Field(Detail::upper(name)),
+        name => PeerError::FieldName(Detail::new(name)),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{is_value, parse, trim};
+    use super::{has_underscore, is_token, is_value, parse, trim};
     use crate::http::error::PeerError;
 
     #[test]
     fn a_line_is_taken_apart() {
-        let line = parse(b"X_a: \t b c\t ").unwrap();
-        assert_eq!(
-            (line.name, line.value, line.value_at, line.underscore),
-            (&b"X_a"[..], &b"b c"[..], 7, true)
-        );
-        let empty = parse(b"A:  ").unwrap();
-        assert_eq!((empty.value, empty.value_at), (&b""[..], 4));
+        let line = parse(b"X_a: \t b c\t \r\n").unwrap();
+        assert_eq!((line.name, line.value), ("X_a", &b"b c"[..]));
+        assert_eq!(parse(b"A:  \r\n").unwrap().value, b"");
         assert_eq!(trim(b" \xa0 "), b"\xa0");
     }
 
@@ -154,11 +138,38 @@ mod tests {
     }
 
     #[test]
+    fn lines_are_judged_the_same_at_every_offset() {
+        for byte in (0..=0xff).filter(|byte| !b"\r\n: \t".contains(byte)) {
+            for at in 0..70 {
+                let mut text = [b'v'; 70];
+                text[at] = byte;
+                let value = [b"X: ", &text[..], b"\r\n"].concat();
+                assert_eq!(parse(&value).is_ok(), is_value(&text), "{byte:#x} at {at} of a value");
+                let name = [&text[..], b": x\r\n"].concat();
+                assert_eq!(parse(&name).is_ok(), is_token(&text), "{byte:#x} at {at} of a name");
+            }
+        }
+    }
+
+    #[test]
+    fn underscores_are_found_at_every_offset() {
+        for len in 0..40 {
+            let mut name = vec![b'^'; len];
+            assert!(!has_underscore(&name));
+            for at in 0..len {
+                name[at] = b'_';
+                assert!(has_underscore(&name), "{at} of {len}");
+                name[at] = b'`';
+            }
+        }
+    }
+
+    #[test]
     fn faults_name_the_culprit() {
-        assert!(matches!(parse(b"no colon"), Err(PeerError::Field(_))));
-        assert!(matches!(parse(b":v"), Err(PeerError::Field(_))));
-        assert!(matches!(parse(b"a : v"), Err(PeerError::FieldName(_))));
-        assert!(matches!(parse(b"a\x80: v"), Err(PeerError::FieldName(_))));
-        assert!(matches!(parse(b"a: \0"), Err(PeerError::Field(_))));
+        assert!(matches!(parse(b"no colon\r\n"), Err(PeerError::Field(_))));
+        assert!(matches!(parse(b":v\r\n"), Err(PeerError::Field(_))));
+        assert!(matches!(parse(b"a : v\r\n"), Err(PeerError::FieldName(_))));
+        assert!(matches!(parse(b"a\x80: v\r\n"), Err(PeerError::FieldName(_))));
+        assert!(matches!(parse(b"a: \0\r\n"), Err(PeerError::Field(_))));
     }
 }

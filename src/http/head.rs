@@ -2,8 +2,6 @@
 //! ([`Head`]). Reading a head allocates nothing. The view never decodes and never normalises: names as spelled, values
 //! trimmed, target raw. Written by `head_parser.rs`.
 
-use std::ops::Range;
-
 use super::framing::Framing;
 
 /// The protocol version of a request, echoed by its response.
@@ -31,9 +29,11 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// Offsets beyond 4 GiB cannot occur; they would become an empty span rather than a wrong one.
-    pub(crate) fn new(range: Range<usize>) -> Self {
-        match (u32::try_from(range.start), u32::try_from(range.end)) {
+    /// Where `part`, a slice of `whole`, lies in it. Offsets beyond 4 GiB cannot occur; they would become an empty span
+    /// rather than a wrong one.
+    pub(crate) fn within(whole: &[u8], part: &[u8]) -> Self {
+        let start = part.as_ptr().addr().wrapping_sub(whole.as_ptr().addr());
+        match (u32::try_from(start), u32::try_from(start.wrapping_add(part.len()))) {
             (Ok(start), Ok(end)) => Self { start, end },
             _ => Self::default(),
         }

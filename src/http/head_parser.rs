@@ -1,37 +1,48 @@
-//! The head, line by line, as it arrives (RFC 9112 sections 2 to 5).
+//! The head, as it arrives (RFC 9112 sections 2 to 5): httparse takes it apart, the rules around it are ours.
 //!
-//! A line is judged when its LF is there, or refused at its limit before that; so the first bad line decides, and the
-//! outcome is the same for every way the bytes were split. Each byte is searched once for LF and each line parsed
-//! once: the cost is linear for any split. A line ends with CRLF, nothing else. (A parser of whole heads, such as httparse,
-//! says neither where a fault is nor whether a limit was passed before it, so the split would show through.)
+//! A head that is whole at the first look, as most are, is one run of httparse; line ends follow from its slices. Otherwise
+//! the scan finds line ends, each byte once, and the lines are run one by one as they come, so that a bad one is answered
+//! at once. So goes a head that the one run refused, since httparse says neither where a fault is nor whether a rule of
+//! ours was broken before it. Either way each line in turn is held to CRLF, to the limits and to the rules: the first bad
+//! line decides, for every split, in linear time.
 //!
-//! Grammar of a line: `target.rs`, `field.rs`. What the fields mean: `framing.rs`.
+//! Where lenience will go: a refused line ends in `target::refusal` or `field::refusal`, so that white space before a colon
+//! and other versions are accepted there, off the fast path; unusual methods are a rule in `target::check` (httparse takes
+//! any token). Folding belongs to `find_lines`: it will hold a line back until the next one begins, and blank the CRLF
+//! before SP or HTAB in the buffer. httparse's `ParserConfig` has the first and the last of these for responses only; its
+//! switches for requests stay off.
+//! Read next: `target.rs`, `field.rs`; what the fields mean: `framing.rs`.
+
+use std::mem::MaybeUninit;
+
+use httparse::{Header, Request, Status};
 
 use super::error::{Detail, PeerError};
 use super::field;
-use super::head::{FieldSpans, HeadRanges, Span};
+use super::head::{FieldSpans, HeadRanges, Span, Version};
 use super::policy::Policy;
 use super::target;
 
 /// No setting may let a head grow beyond this; offsets are 32 bits wide.
 pub(crate) const HEAD_MAX: usize = 1 << 30;
 
+/// Heads with more fields, which the default limit forbids, go line by line.
+const FIELDS_AT_ONCE: usize = 100;
+
 /// Room for more fields than this is given back between requests.
 const FIELDS_KEEP: usize = 128;
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Stage {
-    #[default]
-    RequestLine,
-    Fields,
-}
 
 /// The place reached in an unfinished head. All offsets count from the head's first byte.
 #[derive(Debug, Default)]
 pub(crate) struct HeadParser {
-    stage: Stage,
-    line_at: usize,
+    /// Where the search for LF goes on.
     scanned: usize,
+    /// Where the first unfinished line begins.
+    line_at: usize,
+    /// Fields before `line_at`.
+    fields: usize,
+    /// How much of what is before `line_at` is in `ranges`.
+    taken: usize,
     limits: Limits,
     pub(crate) ranges: HeadRanges,
 }
@@ -56,9 +67,10 @@ impl HeadParser {
 
     /// Forgets the head, keeps the memory.
     pub(crate) fn reset(&mut self) {
-        self.stage = Stage::RequestLine;
-        self.line_at = 0;
         self.scanned = 0;
+        self.line_at = 0;
+        self.fields = 0;
+        self.taken = 0;
         let mut fields = std::mem::take(&mut self.ranges.fields);
         fields.clear();
         fields.shrink_to(FIELDS_KEEP);
@@ -67,15 +79,60 @@ impl HeadParser {
 
     /// Goes on with `bytes`, which begin where the head begins. `true` once the head is whole.
     pub(crate) fn advance(&mut self, bytes: &[u8]) -> Result<bool, PeerError> {
-        while let Some(at) = memchr::memchr(b'\n', bytes.get(self.scanned..).unwrap_or_default()) {
-            let end = self.scanned + at;
-            let line = bytes.get(self.line_at..end).unwrap_or_default();
-            let whole = self.take_line(bytes, line)?;
-            self.line_at = end + 1;
-            self.scanned = end + 1;
-            if whole {
-                self.ranges.len = self.line_at;
-                self.ranges.framing.settle(self.ranges.method.of(bytes), self.ranges.version)?;
+        if !(self.scanned == 0 && self.take_whole(bytes)?) {
+            let found = self.find_lines(bytes);
+            self.take_lines(bytes.get(..self.line_at).unwrap_or_default())?;
+            // Only now, when the lines before it have been judged, may the fault of the last one count.
+            if !found? {
+                return Ok(false);
+            }
+        }
+        self.ranges.len = self.line_at;
+        self.ranges.framing.settle(self.ranges.method.of(bytes), self.ranges.version)?;
+        Ok(true)
+    }
+
+    /// Takes the whole head in one run. `false`, and nothing is taken, if it is not whole or httparse refuses it.
+    fn take_whole(&mut self, bytes: &[u8]) -> Result<bool, PeerError> {
+        let mut room = [const { MaybeUninit::<Header<'_>>::uninit() }; FIELDS_AT_ONCE];
+        let mut request = Request::new(&mut []);
+        let outcome = request.parse_with_uninit_headers(bytes, &mut room);
+        let Ok(Status::Complete(len)) = outcome else { return Ok(false) };
+        // httparse passes over empty lines.
+        if request.method.is_none_or(|method| method.as_ptr() != bytes.as_ptr()) {
+            return Ok(false);
+        }
+        let head = bytes.get(..len).unwrap_or_default();
+        let end = len - if head.ends_with(b"\r\n") { 2 } else { 1 };
+        let at = |field: Option<&Header<'_>>| {
+            field.map_or(end, |field| field.name.as_ptr().addr().wrapping_sub(head.as_ptr().addr()))
+        };
+        self.pass_line(head, at(request.headers.first()))?;
+        self.take_request_line(head, &request)?;
+        let mut fields = request.headers.iter();
+        while let Some(field) = fields.next() {
+            self.pass_line(head, at(fields.as_slice().first()))?;
+            self.take_field(head, field)?;
+        }
+        self.pass_line(head, len)?;
+        Ok(true)
+    }
+
+    /// Judges the line that ends before `end`, and goes behind it.
+    #[inline(always)]
+    fn pass_line(&mut self, head: &[u8], end: usize) -> Result<bool, PeerError> {
+        let last = self.check_line(head.get(self.line_at..end.wrapping_sub(1)).unwrap_or_default())?;
+        self.line_at = end;
+        Ok(last)
+    }
+
+    /// Moves `line_at` behind the lines that have come. `true` if the last of them is the empty one that ends the head.
+    #[inline(never)]
+    fn find_lines(&mut self, bytes: &[u8]) -> Result<bool, PeerError> {
+        let from = self.scanned;
+        for at in memchr::memchr_iter(b'\n', bytes.get(from..).unwrap_or_default()) {
+            let end = from + at;
+            if self.pass_line(bytes, end + 1)? {
                 return Ok(true);
             }
         }
@@ -84,70 +141,92 @@ impl HeadParser {
         Ok(false)
     }
 
-    /// Judges one line, given without its LF. `true` if it was the empty one that ends the head.
-    fn take_line(&mut self, bytes: &[u8], line: &[u8]) -> Result<bool, PeerError> {
+    /// Judges size, end and number of one line, given without its LF. `true` if it is the one that ends the head.
+    #[inline(always)]
+    fn check_line(&mut self, line: &[u8]) -> Result<bool, PeerError> {
         self.check_size(line)?;
-        let [line @ .., b'\r'] = line else {
-            return Err(self.bare_lf());
-        };
-        match self.stage {
-            Stage::RequestLine => self.take_request_line(line).map(|()| false),
-            Stage::Fields if line.is_empty() => Ok(true),
-            Stage::Fields => self.take_field(bytes, line).map(|()| false),
+        let [text @ .., b'\r'] = line else { return Err(self.bare_lf()) };
+        match (self.line_at, text) {
+            (0, []) => return Err(PeerError::RequestLine(Detail::new(text))),
+            (0, _) => {}
+            (_, []) => return Ok(true),
+            _ if self.fields >= self.limits.fields => return Err(PeerError::TooManyFields),
+            _ => self.fields += 1,
         }
+        Ok(false)
     }
 
     /// Refuses a line that is too long, whether or not its LF is there yet. `line` has no LF, and its CR only if that
     /// is its last byte: so the same bytes are refused at the same place for every split.
+    #[inline(always)]
     fn check_size(&self, line: &[u8]) -> Result<(), PeerError> {
         let text = line.strip_suffix(b"\r").unwrap_or(line).len();
-        match self.stage {
-            Stage::RequestLine if text > self.limits.request_line => {
-                Err(PeerError::RequestLineTooLong { size: text, limit: self.limits.request_line })
-            }
-            Stage::Fields if line.len() >= self.limits.field_size.max(2) => Err(PeerError::FieldTooLarge),
-            _ if self.line_at + line.len() > HEAD_MAX => Err(PeerError::HeadTooLarge),
+        let (size, limit) = (text, self.limits.request_line);
+        match self.line_at {
+            0 if size > limit => Err(PeerError::RequestLineTooLong { size, limit }),
+            1.. if line.len() >= self.limits.field_size.max(2) => Err(PeerError::FieldTooLarge),
+            at if at + line.len() > HEAD_MAX => Err(PeerError::HeadTooLarge),
             _ => Ok(()),
         }
     }
 
-    fn take_request_line(&mut self, line: &[u8]) -> Result<(), PeerError> {
-        let parsed = target::parse(line)?;
-        let ranges = &mut self.ranges;
-        ranges.method = Span::new(parsed.method);
-        ranges.target = Span::new(parsed.target);
-        ranges.path = Span::new(parsed.path);
-        ranges.query = Span::new(parsed.query);
-        ranges.version = parsed.version;
-        self.stage = Stage::Fields;
+    /// Takes those of `lines` that are not taken yet, one by one. Out of line, for the sake of whole heads.
+    #[inline(never)]
+    fn take_lines(&mut self, lines: &[u8]) -> Result<(), PeerError> {
+        let rest = lines.get(self.taken..).unwrap_or_default();
+        for line in rest.split_inclusive(|&byte| byte == b'\n') {
+            match (self.taken, line) {
+                (0, _) => {
+                    let mut request = Request::new(&mut []);
+                    if request.parse(line).is_err() {
+                        return Err(target::refusal(line));
+                    }
+                    self.take_request_line(lines, &request)?;
+                }
+                (_, b"\r\n") => {}
+                _ => self.take_field_line(lines, line)?,
+            }
+            self.taken += line.len();
+        }
         Ok(())
     }
 
-    fn take_field(&mut self, bytes: &[u8], line: &[u8]) -> Result<(), PeerError> {
-        if self.ranges.fields.len() >= self.limits.fields {
-            return Err(PeerError::TooManyFields);
-        }
+    fn take_field_line(&mut self, lines: &[u8], line: &[u8]) -> Result<(), PeerError> {
         if let (Some(b' ' | b'\t'), Some(previous)) = (line.first(), self.ranges.fields.last()) {
-            return Err(PeerError::ObsoleteFolding(Detail::upper(previous.name.of(bytes))));
+            return Err(PeerError::ObsoleteFolding(Detail::upper(previous.name.of(lines))));
         }
-        let parsed = field::parse(line)?;
+        self.take_field(lines, &field::parse(line)?)
+    }
+
+    #[inline]
+    fn take_request_line(&mut self, lines: &[u8], request: &Request<'_, '_>) -> Result<(), PeerError> {
+        let method = request.method.unwrap_or_default().as_bytes();
+        let target = request.path.unwrap_or_default().as_bytes();
+        let (path, query) = target::check(lines, method, target)?;
         let ranges = &mut self.ranges;
-        ranges.framing.absorb(parsed.name, parsed.value, ranges.version)?;
-        ranges.underscores |= parsed.underscore;
-        let value_at = self.line_at + parsed.value_at;
-        ranges.fields.push(FieldSpans {
-            name: Span::new(self.line_at..self.line_at + parsed.name.len()),
-            value: Span::new(value_at..value_at + parsed.value.len()),
-        });
+        ranges.method = Span::within(lines, method);
+        ranges.target = Span::within(lines, target);
+        ranges.path = Span::within(lines, path);
+        ranges.query = Span::within(lines, query);
+        ranges.version = if request.version == Some(0) { Version::Http10 } else { Version::Http11 };
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn take_field(&mut self, lines: &[u8], field: &Header<'_>) -> Result<(), PeerError> {
+        let ranges = &mut self.ranges;
+        let name = field.name.as_bytes();
+        ranges.framing.absorb(name, field.value, ranges.version)?;
+        ranges.underscores |= field::has_underscore(name);
+        ranges
+            .fields
+            .push(FieldSpans { name: Span::within(lines, name), value: Span::within(lines, field.value) });
         Ok(())
     }
 
     #[cold]
     fn bare_lf(&self) -> PeerError {
         let detail = Detail::new(b"bare LF as line terminator");
-        match self.stage {
-            Stage::RequestLine => PeerError::RequestLine(detail),
-            Stage::Fields => PeerError::Field(detail),
-        }
+        if self.line_at == 0 { PeerError::RequestLine(detail) } else { PeerError::Field(detail) }
     }
 }

@@ -1,45 +1,39 @@
-//! The request line and its request-target (RFC 9112 section 3): method, the four target forms, version; and the
-//! percent-decoding of paths. The target stays as it was sent: its parts are ranges, nothing is normalised.
+//! The rules of the request line (RFC 9112 section 3) beyond what httparse asks of it: method, the four target forms;
+//! why it was refused; and the percent-decoding of paths. The target stays as it was sent: nothing is normalised.
+//! Must never take apart a line that httparse accepted: that is `head_parser.rs`, which asks [`check`].
 
 use std::net::Ipv6Addr;
-use std::ops::Range;
 
 use super::error::{Detail, PeerError};
 use super::field::is_token;
-use super::head::Version;
 
-/// A request line by ranges into the line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct RequestLine {
-    pub(crate) method: Range<usize>,
-    pub(crate) target: Range<usize>,
-    pub(crate) path: Range<usize>,
-    pub(crate) query: Range<usize>,
-    pub(crate) version: Version,
+/// Judges method and target, which begin `line`. Gives the target's path and query.
+#[inline]
+pub(crate) fn check<'a>(
+    line: &[u8],
+    method: &[u8],
+    target: &'a [u8],
+) -> Result<(&'a [u8], &'a [u8]), PeerError> {
+    check_method(method)?;
+    let printable = !target.is_empty() && target.iter().all(u8::is_ascii_graphic);
+    let parts = if printable { split_target(method, target) } else { None };
+    parts.ok_or_else(|| PeerError::RequestLine(Detail::new(text(line))))
 }
 
-/// Takes apart a request line without its CRLF. Exactly two spaces, and nothing else, divide it.
-pub(crate) fn parse(line: &[u8]) -> Result<RequestLine, PeerError> {
-    let bad = || PeerError::RequestLine(Detail::new(line));
-    let method_end = memchr::memchr(b' ', line).ok_or_else(bad)?;
-    let (method, rest) = line.split_at_checked(method_end).ok_or_else(bad)?;
-    let rest = rest.get(1..).unwrap_or_default();
-    let target_len = memchr::memchr(b' ', rest).ok_or_else(bad)?;
-    let (target, version) = rest.split_at_checked(target_len).ok_or_else(bad)?;
-    check_method(method)?;
-    if target.is_empty() || !target.iter().all(u8::is_ascii_graphic) {
-        return Err(bad());
-    }
-    let (path, query) = split_target(method, target).ok_or_else(bad)?;
-    let version = parse_version(version.get(1..).unwrap_or_default())?;
-    let at = method_end + 1;
-    Ok(RequestLine {
-        method: 0..method_end,
-        target: at..at + target_len,
-        path: at + path.start..at + path.end,
-        query: at + query.start..at + query.end,
-        version,
-    })
+/// Names the fault of a request line that httparse refused. Exactly two spaces, and nothing else, divide it.
+#[cold]
+pub(crate) fn refusal(line: &[u8]) -> PeerError {
+    let mut parts = text(line).splitn(3, |&byte| byte == b' ');
+    let (Some(method), Some(target), Some(version)) = (parts.next(), parts.next(), parts.next()) else {
+        return PeerError::RequestLine(Detail::new(text(line)));
+    };
+    check(line, method, target).err().unwrap_or_else(|| PeerError::Version(Detail::new(version)))
+}
+
+/// The first line of `lines`, without its CRLF.
+fn text(lines: &[u8]) -> &[u8] {
+    let line = lines.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 /// Methods are case-sensitive tokens; lower case, `#` and odd lengths are gunicorn's refusals.
@@ -50,40 +44,32 @@ fn check_method(method: &[u8]) -> Result<(), PeerError> {
     if usual { Ok(()) } else { Err(PeerError::Method(Detail::new(method))) }
 }
 
-fn parse_version(version: &[u8]) -> Result<Version, PeerError> {
-    match version {
-        b"HTTP/1.1" => Ok(Version::Http11),
-        b"HTTP/1.0" => Ok(Version::Http10),
-        _ => Err(PeerError::Version(Detail::new(version))),
-    }
-}
-
 /// Path and query of a target, or `None` if it is none of the forms the method allows.
-fn split_target(method: &[u8], target: &[u8]) -> Option<(Range<usize>, Range<usize>)> {
+fn split_target<'a>(method: &[u8], target: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
     if target.starts_with(b"/") {
-        return Some(split_path(0, target));
+        return Some(split_path(target));
     }
     if target == b"*" {
-        return (method == b"OPTIONS").then_some((0..1, 1..1));
+        return (method == b"OPTIONS").then(|| target.split_at(1));
     }
     if let Some(authority_at) = scheme_end(target) {
-        let authority_and_rest = target.get(authority_at..)?;
-        let len = authority_and_rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#'));
-        let path_at = authority_at + len.unwrap_or(authority_and_rest.len());
-        return is_authority(target.get(authority_at..path_at)?).then(|| split_path(path_at, target));
+        let rest = target.get(authority_at..)?;
+        let len = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at_checked(len)?;
+        return is_authority(authority).then(|| split_path(path));
     }
     // Authority-form has neither path nor query.
-    (method == b"CONNECT" && is_authority(target)).then_some((0..0, 0..0))
+    (method == b"CONNECT" && is_authority(target)).then_some((&[], &[]))
 }
 
-/// The path from `at` to the first `?` or `#`, and the query from there to the first `#`.
-fn split_path(at: usize, target: &[u8]) -> (Range<usize>, Range<usize>) {
-    let rest = target.get(at..).unwrap_or_default();
-    let end = memchr::memchr(b'#', rest).map_or(target.len(), |fragment| at + fragment);
-    let rest = rest.get(..end - at).unwrap_or_default();
-    match memchr::memchr(b'?', rest) {
-        Some(mark) => (at..at + mark, at + mark + 1..end),
-        None => (at..end, end..end),
+/// The path, up to the first `?` or `#`, and the query, from there to the first `#`.
+#[inline]
+fn split_path(rest: &[u8]) -> (&[u8], &[u8]) {
+    let Some(mark) = memchr::memchr2(b'?', b'#', rest) else { return (rest, &[]) };
+    let (path, query) = rest.split_at_checked(mark).unwrap_or((rest, &[]));
+    match query {
+        [b'?', query @ ..] => (path, query.split(|&byte| byte == b'#').next().unwrap_or_default()),
+        _ => (path, &[]),
     }
 }
 
@@ -144,11 +130,12 @@ pub(crate) fn hex_digit(byte: u8) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::{parse, percent_decode};
+    use super::{check, percent_decode};
 
     fn parts(line: &str) -> Option<(&str, &str, &str)> {
-        let parsed = parse(line.as_bytes()).ok()?;
-        Some((&line[parsed.target], &line[parsed.path], &line[parsed.query]))
+        let [method, target, "HTTP/1.1"] = line.split(' ').collect::<Vec<_>>()[..] else { return None };
+        let (path, query) = check(line.as_bytes(), method.as_bytes(), target.as_bytes()).ok()?;
+        Some((target, std::str::from_utf8(path).unwrap(), std::str::from_utf8(query).unwrap()))
     }
 
     #[test]
@@ -169,6 +156,7 @@ mod tests {
         }
         assert_eq!(parts("OPTIONS * HTTP/1.1"), Some(("*", "*", "")));
         assert_eq!(parts("CONNECT a:80 HTTP/1.1"), Some(("a:80", "", "")));
+        assert_eq!(parts("CONNECT  HTTP/1.1"), None);
         for bad in
             ["x", "a:80", "*", "?x", "#f", "http:/x", "http://[::1/x", "http://[zz]/", "mailto:x", "1p://x"]
         {
