@@ -8,14 +8,17 @@ pub mod http;
 
 pub mod config;
 
+pub mod net;
+
 pub mod scoreboard;
 
 pub mod log;
 
-pub mod net;
-
 #[cfg(feature = "python")]
 pub mod py;
+
+#[cfg(feature = "python")]
+pub mod wsgi;
 
 #[cfg(feature = "python")]
 pub mod worker;

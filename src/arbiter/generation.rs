@@ -33,7 +33,7 @@ impl Generation {
 
     /// Listens on what the settings name; what `running` listens on already is taken from there.
     pub(super) fn bind(&mut self, running: Option<&Self>, inherited: &[RawFd]) -> Result<(), BindError> {
-        let options = bind_options(&self.settings);
+        let options = BindOptions::of(&self.settings);
         (self.own, self.urls) = (Vec::new(), Vec::new());
         for address in addresses(&self.settings, inherited) {
             let known = running.and_then(|running| {
@@ -56,7 +56,7 @@ impl Generation {
 
     /// The worker's sockets, in the forked child, where no other generation holds them any more.
     pub(super) fn into_listeners(self) -> Result<Vec<Listener>, BindError> {
-        let options = bind_options(&self.settings);
+        let options = BindOptions::of(&self.settings);
         let mut listeners: Vec<Listener> = self.listeners.into_iter().filter_map(Arc::into_inner).collect();
         for address in &self.own {
             listeners.push(Listener::bind(address, &options)?);
@@ -86,14 +86,6 @@ impl Generation {
     pub(super) fn name(&self) -> &str {
         let settings = &self.settings;
         settings.naming.proc_name.as_deref().or(settings.app_spec()).unwrap_or("rwsgi")
-    }
-}
-
-pub(super) fn bind_options(settings: &Settings) -> BindOptions {
-    BindOptions {
-        backlog: settings.socket.backlog,
-        reuse_port: settings.mechanics.reuse_port,
-        umask: settings.mechanics.umask,
     }
 }
 

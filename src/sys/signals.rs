@@ -3,9 +3,8 @@
 //! Invariant: a handler writes one byte to a non-blocking pipe and does nothing else; the loop that reads the pipe has
 //! all the policy. When the pipe is full the signal is dropped: by then tens of thousands wait to be read.
 
+use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::sync::{Mutex, PoisonError};
-use std::{io, mem, ptr};
 
 use nix::fcntl::OFlag;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
@@ -30,7 +29,6 @@ impl SignalPipe {
             // until `drop` has unregistered the action.
             let id = unsafe { signal_hook::low_level::register(number, move || write_byte(fd, number)) }?;
             pipe.registered.push(id);
-            keep_handler(number)?;
         }
         Ok(pipe)
     }
@@ -111,40 +109,14 @@ impl Drop for BlockGuard {
     }
 }
 
-/// Runs `action` each time this process receives `signal`, before the handler that was there is called.
-///
-/// # Safety
-/// `action` runs inside a signal handler: it may only call what is async-signal-safe.
-pub unsafe fn on_signal(signal: Signal, action: impl Fn() + Send + Sync + 'static) -> io::Result<()> {
-    // SAFETY: the caller's promise is the one `register` asks for.
-    unsafe { signal_hook::low_level::register(signal as i32, action) }?;
-    keep_handler(signal as i32)
-}
-
-/// The handlers that signal-hook installed in this process or in the one it was forked from.
-static INSTALLED: Mutex<Vec<(i32, libc::sigaction)>> = Mutex::new(Vec::new());
-
-/// signal-hook installs its handler once per signal and process, and a forked worker believes that the master's is
-/// still there after `restore_default`. What was installed first is put back.
-fn keep_handler(signal: i32) -> io::Result<()> {
-    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
-    // SAFETY: `sigaction` is plain data for which all zeroes is valid. The first call only reads the disposition; the
-    // second installs one that the kernel returned for this signal, whose handler is code of this program.
-    unsafe {
-        let mut current: libc::sigaction = mem::zeroed();
-        if libc::sigaction(signal, ptr::null(), &raw mut current) == -1 {
-            return Err(io::Error::last_os_error());
-        }
-        match installed.iter().find(|(number, _)| *number == signal) {
-            None => installed.push((signal, current)),
-            Some((_, first)) if first.sa_sigaction == current.sa_sigaction => {}
-            Some((_, first)) if libc::sigaction(signal, first, ptr::null_mut()) == -1 => {
-                return Err(io::Error::last_os_error());
-            }
-            Some(_) => {}
-        }
-    }
-    Ok(())
+/// Whenever `signal` comes, raises signal number `other` in the same thread first, then calls the handler that was there.
+pub fn raise_on(signal: Signal, other: i32) -> io::Result<()> {
+    // SAFETY: raise(3) is async-signal-safe, and the action does nothing else.
+    let action = move || unsafe {
+        libc::raise(other);
+    };
+    // SAFETY: as said above.
+    unsafe { signal_hook::low_level::register(signal as i32, action) }.map(drop)
 }
 
 #[cfg(test)]
@@ -161,16 +133,5 @@ mod tests {
         }
         assert_eq!(pipe.drain(), [Signal::SIGUSR1, Signal::SIGWINCH, Signal::SIGUSR1]);
         assert!(pipe.drain().is_empty());
-    }
-
-    /// What a forked worker does: the master's handlers go, its own come.
-    #[test]
-    fn a_pipe_made_after_the_default_was_restored_receives() {
-        let signals = [Signal::SIGUSR2];
-        drop(SignalPipe::new(&signals).unwrap());
-        restore_default(&signals).unwrap();
-        let pipe = SignalPipe::new(&signals).unwrap();
-        raise(Signal::SIGUSR2).unwrap();
-        assert_eq!(pipe.drain(), signals);
     }
 }

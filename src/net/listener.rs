@@ -1,0 +1,260 @@
+//! Listening sockets: TCP, unix (by path or abstract) and descriptors the process was started with.
+//!
+//! Owns the socket and, for a unix path, the file. Must never remove a file that is not a socket, nor unlink on drop:
+//! every forked worker drops its copy, and only the master knows when the last one serves no more.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrLike, SockaddrStorage, UnixAddr, bind, getsockname,
+    listen, setsockopt, socket, sockopt,
+};
+use nix::sys::stat::{Mode, umask};
+
+use super::stream::{Peer, Stream};
+use crate::config::{Address, Settings};
+use crate::sys::descriptors;
+
+/// What a listening socket needs to know besides its address.
+#[derive(Clone, Copy, Debug)]
+pub struct BindOptions {
+    /// Connections the kernel holds for us before it refuses more.
+    pub backlog: usize,
+    /// SO_REUSEPORT: other sockets, of other processes too, may listen on the same address.
+    pub reuse_port: bool,
+    /// Permissions taken from the file of a unix socket.
+    pub umask: u32,
+}
+
+impl BindOptions {
+    /// How `settings` want sockets opened.
+    pub const fn of(settings: &Settings) -> Self {
+        Self {
+            backlog: settings.socket.backlog,
+            reuse_port: settings.mechanics.reuse_port,
+            umask: settings.mechanics.umask,
+        }
+    }
+}
+
+/// Why an address cannot be listened on.
+#[derive(Debug)]
+pub struct BindError {
+    address: Address,
+    reason: io::Error,
+}
+
+impl BindError {
+    /// The address as gunicorn's messages show it.
+    pub fn place(&self) -> String {
+        match &self.address {
+            Address::Tcp { host, port } | Address::Tcp6 { host, port } => format!("('{host}', {port})"),
+            other => other.to_string(),
+        }
+    }
+
+    pub fn in_use(&self) -> bool {
+        self.reason.kind() == io::ErrorKind::AddrInUse
+    }
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.reason.kind() {
+            io::ErrorKind::AddrInUse => write!(f, "Connection in use: {}", self.place()),
+            io::ErrorKind::AddrNotAvailable => write!(f, "Invalid address: {}", self.place()),
+            _ => write!(f, "connection to {} failed: {}", self.place(), self.reason),
+        }
+    }
+}
+
+/// Where a listener listens, as the environ tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Local {
+    Tcp(SocketAddr),
+    /// The path, or `@name` in the abstract namespace.
+    Unix(String),
+}
+
+/// A listening socket, non-blocking and closed on exec.
+#[derive(Debug)]
+pub struct Listener {
+    socket: OwnedFd,
+    address: Address,
+    local: Local,
+    /// The host as it was configured: SERVER_NAME.
+    host: Option<String>,
+    file: Option<PathBuf>,
+}
+
+impl Listener {
+    /// Opens a socket on `address` and listens.
+    pub fn bind(address: &Address, options: &BindOptions) -> Result<Self, BindError> {
+        Self::open(address, options).map_err(|reason| BindError { address: address.clone(), reason })
+    }
+
+    fn open(address: &Address, options: &BindOptions) -> io::Result<Self> {
+        let (socket, host, file) = match address {
+            Address::Tcp { host, port } | Address::Tcp6 { host, port } => {
+                (tcp(host, *port, options)?, Some(host.clone()), None)
+            }
+            Address::Unix(path) => (unix_path(path, options)?, None, Some(std::path::absolute(path)?)),
+            Address::Abstract(name) => (unix(&UnixAddr::new_abstract(name)?, options)?, None, None),
+            Address::Fd(number) => (inherited(*number)?, None, None),
+        };
+        let local = local(&socket)?;
+        Ok(Self { socket, address: address.clone(), local, host, file })
+    }
+
+    /// The address with the port the kernel chose: what another socket has to bind to share it by SO_REUSEPORT.
+    pub fn bound_address(&self) -> Address {
+        match (&self.address, &self.local) {
+            (Address::Tcp { host, .. }, Local::Tcp(local)) => {
+                Address::Tcp { host: host.clone(), port: local.port() }
+            }
+            (Address::Tcp6 { host, .. }, Local::Tcp(local)) => {
+                Address::Tcp6 { host: host.clone(), port: local.port() }
+            }
+            _ => self.address.clone(),
+        }
+    }
+
+    /// True for addresses that SO_REUSEPORT can share.
+    pub const fn is_tcp(&self) -> bool {
+        matches!(self.address, Address::Tcp { .. } | Address::Tcp6 { .. })
+    }
+
+    /// Accepts one connection. `WouldBlock` when none waits.
+    pub fn accept(&self) -> io::Result<(Stream, Peer)> {
+        let (socket, peer) = descriptors::accept(self.socket.as_fd())?;
+        Ok((Stream::new(socket), peer.map_or(Peer::Unix, Peer::Ip)))
+    }
+
+    pub const fn local(&self) -> &Local {
+        &self.local
+    }
+
+    /// The host part as it was configured, or as bound for an inherited socket; `None` for unix sockets.
+    pub fn server_name(&self) -> Option<String> {
+        match &self.local {
+            Local::Tcp(local) => Some(self.host.clone().unwrap_or_else(|| local.ip().to_string())),
+            Local::Unix(_) => None,
+        }
+    }
+
+    /// The address for the log, with the port the kernel chose.
+    pub fn url(&self) -> String {
+        match (&self.local, &self.host) {
+            (Local::Tcp(local), Some(host)) if host.contains(':') => {
+                format!("http://[{host}]:{}", local.port())
+            }
+            (Local::Tcp(local), Some(host)) => format!("http://{host}:{}", local.port()),
+            (Local::Tcp(local), None) => format!("http://{local}"),
+            (Local::Unix(name), _) => format!("unix:{name}"),
+        }
+    }
+
+    /// The address as configured: how a reload tells whether it changed.
+    pub const fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Removes the file of a unix socket. For the master, when the last listener of this path is going.
+    pub fn unlink(&self) {
+        if let Some(path) = &self.file {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+fn tcp(host: &str, port: u16, options: &BindOptions) -> io::Result<OwnedFd> {
+    let address = resolve(host, port)?;
+    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let socket = stream_socket(family)?;
+    setsockopt(&socket, sockopt::ReuseAddr, &true)?;
+    if options.reuse_port {
+        setsockopt(&socket, sockopt::ReusePort, &true)?;
+    }
+    // Accepted sockets inherit it, which saves a system call a connection.
+    setsockopt(&socket, sockopt::TcpNoDelay, &true)?;
+    bind(socket.as_raw_fd(), &SockaddrStorage::from(address))?;
+    start(socket, options)
+}
+
+/// A host name means its first IPv4 address, if it has one.
+fn resolve(host: &str, port: u16) -> io::Result<SocketAddr> {
+    let addresses: Vec<SocketAddr> = (host, port).to_socket_addrs()?.collect();
+    let first_v4 = addresses.iter().find(|address| address.is_ipv4());
+    first_v4.or(addresses.first()).copied().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+}
+
+fn unix_path(path: &Path, options: &BindOptions) -> io::Result<OwnedFd> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => fs::remove_file(path)?,
+        Ok(_) => {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the file exists and is not a socket"));
+        }
+        Err(_) => {}
+    }
+    let before = umask(Mode::from_bits_truncate(options.umask));
+    let socket = unix(&UnixAddr::new(path)?, options);
+    umask(before);
+    socket
+}
+
+fn unix(address: &UnixAddr, options: &BindOptions) -> io::Result<OwnedFd> {
+    let socket = stream_socket(AddressFamily::Unix)?;
+    bind(socket.as_raw_fd(), address)?;
+    start(socket, options)
+}
+
+fn stream_socket(family: AddressFamily) -> io::Result<OwnedFd> {
+    Ok(socket(family, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)?)
+}
+
+fn start(socket: OwnedFd, options: &BindOptions) -> io::Result<OwnedFd> {
+    // The kernel cuts it to net.core.somaxconn.
+    let backlog = i32::try_from(options.backlog).unwrap_or(i32::MAX);
+    listen(&socket, Backlog::new(backlog).unwrap_or(Backlog::MAXCONN))?;
+    Ok(socket)
+}
+
+fn inherited(number: i32) -> io::Result<OwnedFd> {
+    let socket = descriptors::adopt(number).ok_or_else(|| {
+        io::Error::other(format!("descriptor {number} is not open: it must be passed by the parent"))
+    })?;
+    // Both flags were the parent's choice; ours are what the loop and exec need.
+    fcntl(&socket, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    fcntl(&socket, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    listen(&socket, Backlog::MAXCONN)?;
+    Ok(socket)
+}
+
+fn local(socket: &OwnedFd) -> io::Result<Local> {
+    let name: SockaddrStorage = getsockname(socket.as_raw_fd())?;
+    if let Some(v4) = name.as_sockaddr_in() {
+        return Ok(Local::Tcp(SocketAddr::V4((*v4).into())));
+    }
+    if let Some(v6) = name.as_sockaddr_in6() {
+        return Ok(Local::Tcp(SocketAddr::V6((*v6).into())));
+    }
+    if let Some(unix) = name.as_unix_addr() {
+        let path = unix.path().map(|path| path.display().to_string());
+        let name = || unix.as_abstract().map(|name| format!("@{}", String::from_utf8_lossy(name)));
+        return Ok(Local::Unix(path.or_else(name).unwrap_or_default()));
+    }
+    Err(io::Error::other(format!("not a TCP or unix socket (family {:?})", name.family())))
+}

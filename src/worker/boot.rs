@@ -1,0 +1,170 @@
+//! From fork to the first accept, and out again.
+//!
+//! Runs in the child with the interpreter attached. Whatever happens ends in an exit status, which the caller returns up
+//! to the interpreter's own end, so that `atexit` callbacks run. A failure to load the application is told by one
+//! worker of a generation only.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::fcntl::OFlag;
+use nix::unistd::pipe2;
+use pyo3::prelude::*;
+
+use super::reactor::{Parts, Reactor};
+use super::signals;
+use crate::config::Settings;
+use crate::config::kind;
+use crate::http::{HeaderMap, Policy, TrustedPeers};
+use crate::log::Logs;
+use crate::net::Listener;
+use crate::py::app;
+use crate::scoreboard::{Scoreboard, SlotWriter, Stage};
+use crate::sys;
+use crate::wsgi::{Application, Concurrency, ErrorStream, Server};
+
+/// Exit status when the worker itself, not the application, could not start.
+const BOOT_FAILED: i32 = 3;
+
+/// What the master gives to a worker.
+pub struct Boot {
+    pub settings: Arc<Settings>,
+    pub listeners: Arc<Vec<Listener>>,
+    pub slot: SlotWriter,
+    pub scoreboard: Scoreboard,
+    pub generation: u32,
+    /// The read end of a pipe whose write end only the master has.
+    pub lifeline: OwnedFd,
+    /// One byte written here makes the master look at the scoreboard.
+    pub notice: OwnedFd,
+    pub logs: Logs,
+    /// The application, if the master loaded it before the fork.
+    pub app: Option<Py<PyAny>>,
+    /// What `ps` shows.
+    pub title: String,
+    /// Requests after which to leave, jitter included; zero means never.
+    pub max_requests: usize,
+}
+
+/// The worker's whole life. Returns its exit status.
+pub fn run(py: Python<'_>, boot: Boot) -> i32 {
+    log::info!("Booting worker with pid: {}", std::process::id());
+    sys::title::set(&boot.title);
+    boot.slot.set_stage(Stage::Booting);
+    let (scoreboard, generation) = (boot.scoreboard.clone(), boot.generation);
+    let status = match serve(py, boot) {
+        Ok(()) => 0,
+        Err(failure) => {
+            if scoreboard.claim_report(generation) {
+                failure.tell();
+            }
+            failure.status
+        }
+    };
+    log::info!("Worker exiting (pid: {})", std::process::id());
+    status
+}
+
+/// Why a worker did not get to serve.
+struct Failure {
+    status: i32,
+    report: String,
+    traceback: Option<String>,
+}
+
+impl Failure {
+    fn tell(&self) {
+        log::error!("{}", self.report);
+        if let Some(traceback) = &self.traceback {
+            log::debug!("{traceback}");
+        }
+    }
+}
+
+impl<E: std::fmt::Display> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self { status: BOOT_FAILED, report: format!("Worker cannot start: {error}"), traceback: None }
+    }
+}
+
+fn serve(py: Python<'_>, boot: Boot) -> Result<(), Failure> {
+    signals::install_for_boot(py, &boot.logs)?;
+    reseed(py);
+    let callable = load(py, &boot)?;
+    let (wakeup, wakeup_writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
+    signals::install_for_serving(py, &boot.logs, wakeup_writer.as_fd())?;
+    let notice = boot.notice.try_clone()?;
+    let mut reactor = Reactor::new(parts(py, boot, callable, wakeup)?)?;
+    let result = reactor.run(py, || notify(&notice));
+    drop(wakeup_writer);
+    Ok(result?)
+}
+
+/// Workers forked from one master must not draw the same random numbers.
+fn reseed(py: Python<'_>) {
+    // Only if something has imported it: importing it here would cost every worker its memory.
+    let modules = py.import("sys").and_then(|sys| sys.getattr("modules"));
+    if let Ok(random) = modules.and_then(|modules| modules.get_item("random")) {
+        let _ = random.call_method0("seed");
+    }
+}
+
+fn load(py: Python<'_>, boot: &Boot) -> Result<Py<PyAny>, Failure> {
+    if let Some(app) = &boot.app {
+        return Ok(app.clone_ref(py));
+    }
+    let spec = boot.settings.app_spec().unwrap_or_default();
+    app::load(py, spec).map_err(|error| Failure {
+        status: error.exit_code,
+        report: error.report().to_owned(),
+        traceback: error.traceback().map(str::to_owned),
+    })
+}
+
+fn parts(py: Python<'_>, boot: Boot, callable: Py<PyAny>, wakeup: OwnedFd) -> Result<Parts, Failure> {
+    let settings = &boot.settings;
+    let policy = Arc::new(policy(settings)?);
+    let listeners = Arc::clone(&boot.listeners);
+    let errors = Py::new(py, ErrorStream::new(Arc::clone(&boot.logs.error)))?;
+    let siblings = settings.workers.workers > 1;
+    let concurrency = Concurrency { multithread: false, multiprocess: siblings };
+    let server = |listener| Server::new(py, listener, &policy, &errors, concurrency);
+    let servers = listeners.iter().map(server).collect::<PyResult<Vec<_>>>()?;
+    Ok(Parts {
+        application: Application { callable, access_log: boot.logs.access.clone() },
+        servers,
+        policy: Arc::clone(&policy),
+        lifeline: boot.lifeline,
+        wakeup,
+        max_requests: boot.max_requests,
+        worker_connections: settings.workers.worker_connections.max(1),
+        siblings: siblings && !settings.mechanics.reuse_port,
+        graceful_timeout: settings.workers.graceful_timeout.max(Duration::from_millis(1)),
+        slot: boot.slot,
+        listeners,
+    })
+}
+
+fn policy(settings: &Settings) -> Result<Policy, String> {
+    let entries = settings.mechanics.forwarded_allow_ips.iter().map(String::as_str);
+    Ok(Policy {
+        limit_request_line: settings.security.limit_request_line,
+        limit_request_fields: settings.security.limit_request_fields,
+        limit_request_field_size: settings.security.limit_request_field_size,
+        header_map: match settings.mechanics.header_map {
+            kind::HeaderMap::Drop => HeaderMap::Drop,
+            kind::HeaderMap::Refuse => HeaderMap::Refuse,
+            kind::HeaderMap::Dangerous => HeaderMap::Dangerous,
+        },
+        forwarder_headers: settings.mechanics.forwarder_headers.clone(),
+        secure_scheme_headers: settings.mechanics.secure_scheme_headers.clone(),
+        forwarded_allow_ips: TrustedPeers::from_entries(entries)
+            .map_err(|error| format!("forwarded_allow_ips: {error:?}"))?,
+    })
+}
+
+fn notify(notice: &OwnedFd) {
+    // A full pipe means that the master has enough notices to wake for.
+    let _ = nix::unistd::write(notice, b"!");
+}

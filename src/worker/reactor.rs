@@ -1,0 +1,375 @@
+//! The event loop of the `sync` class: one thread, one request in the application at a time, no keep-alive.
+//!
+//! A connection costs a table entry until its request is complete, so clients that send half of one delay nobody. New
+//! ones are accepted one at a time, each served if it can be before the next is taken: a busy worker leaves the queue
+//! to its idle siblings. Order of a turn: wait (without the interpreter), Python's signal handlers, beat, events,
+//! deadlines. A panic closes the connection it happened on and is logged.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+use std::{io, mem};
+
+use pyo3::prelude::*;
+
+use super::connection::{Connection, Phase, Step, is_exhaustion};
+use super::life::{self, Stop};
+use super::table::Table;
+use crate::http::{self, PeerError, Policy};
+use crate::net::Listener;
+use crate::net::poller::{Interest, Poller};
+use crate::scoreboard::{SlotWriter, Stage};
+use crate::sys::clock;
+use crate::wsgi::{Application, Exchange, Server};
+
+/// The longest wait: the beat has to go on.
+const TURN: Duration = Duration::from_secs(1);
+/// After descriptors ran out accepting pauses this long, so that the worker does not spin.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(250);
+/// How often deadlines are looked at.
+const SWEEP: Duration = Duration::from_millis(500);
+
+/// Tokens from here on are not connections.
+const SPECIAL: u64 = 1 << 63;
+const LIFELINE: u64 = SPECIAL | 1 << 32;
+const WAKEUP: u64 = SPECIAL | 1 << 33;
+
+/// What the reactor runs with.
+pub(super) struct Parts {
+    pub application: Application,
+    /// One per listener, in the same order.
+    pub servers: Vec<Server>,
+    pub listeners: Arc<Vec<Listener>>,
+    pub policy: Arc<Policy>,
+    pub slot: SlotWriter,
+    /// Readable when the master is gone.
+    pub lifeline: OwnedFd,
+    /// Readable when a signal came.
+    pub wakeup: OwnedFd,
+    /// Requests after which the worker leaves; zero means never.
+    pub max_requests: usize,
+    pub worker_connections: usize,
+    /// Siblings share the listeners: wake one of them per connection, and take turns.
+    pub siblings: bool,
+    pub graceful_timeout: Duration,
+}
+
+pub(super) struct Reactor {
+    parts: Parts,
+    poller: Poller,
+    table: Table,
+    ready: Vec<u64>,
+    now: Duration,
+    requests: usize,
+    accepting: bool,
+    /// Accepting starts again then.
+    resume: Option<Duration>,
+    next_sweep: Duration,
+    /// When a graceful stop gives up on clients.
+    stop_by: Option<Duration>,
+}
+
+impl Reactor {
+    pub(super) fn new(parts: Parts) -> io::Result<Self> {
+        let poller = Poller::new()?;
+        poller.add(&parts.lifeline, LIFELINE, Interest::Readable)?;
+        poller.add(&parts.wakeup, WAKEUP, Interest::Readable)?;
+        let now = clock::monotonic();
+        let mut reactor = Self {
+            parts,
+            poller,
+            table: Table::new(),
+            ready: Vec::new(),
+            now,
+            requests: 0,
+            accepting: false,
+            resume: None,
+            next_sweep: now + SWEEP,
+            stop_by: None,
+        };
+        reactor.start_accepting()?;
+        Ok(reactor)
+    }
+
+    /// Serves until it is time to leave. `ready` is called when the worker has begun to accept.
+    pub(super) fn run(&mut self, py: Python<'_>, ready: impl FnOnce()) -> io::Result<()> {
+        self.parts.slot.beat(self.now);
+        self.parts.slot.set_stage(Stage::Ready);
+        ready();
+        while !self.is_done() {
+            let limit = self.wait_limit();
+            let (poller, ready) = (&mut self.poller, &mut self.ready);
+            py.detach(|| poller.wait(limit, ready))?;
+            self.now = clock::monotonic();
+            self.parts.slot.beat(self.now);
+            // SystemExit from our own handlers says "leave now", which `life` knows too; anything else is the application's.
+            if let Err(error) = py.check_signals()
+                && life::asked() != Stop::Quick
+            {
+                log::error!("A signal handler raised: {error}");
+            }
+            for token in mem::take(&mut self.ready) {
+                self.guarded(py, token);
+            }
+            self.look_after_time();
+        }
+        Ok(())
+    }
+
+    fn is_done(&mut self) -> bool {
+        match life::asked() {
+            Stop::No => false,
+            Stop::Quick => true,
+            Stop::Graceful => {
+                self.begin_stop();
+                self.table.is_empty()
+            }
+        }
+    }
+
+    fn begin_stop(&mut self) {
+        if self.stop_by.is_some() {
+            return;
+        }
+        // A little less than the master waits, so that clients get an orderly close rather than a killed process.
+        self.stop_by = Some(self.now + self.parts.graceful_timeout.mul_f64(0.9));
+        self.parts.slot.set_stage(Stage::Stopping);
+        self.stop_accepting();
+        for token in self.table.tokens(Connection::is_silent) {
+            self.close(token);
+        }
+    }
+
+    fn wait_limit(&self) -> Duration {
+        if self.table.is_empty() && self.resume.is_none() { TURN } else { SWEEP.min(EXHAUSTED_PAUSE) }
+    }
+
+    /// Handles one event; a panic in it costs the connection.
+    fn guarded(&mut self, py: Python<'_>, token: u64) {
+        if catch_unwind(AssertUnwindSafe(|| self.dispatch(py, token))).is_err() {
+            log::error!("Internal error while serving a request; its connection is closed");
+            self.close(token);
+            self.parts.slot.idle();
+        }
+    }
+
+    fn dispatch(&mut self, py: Python<'_>, token: u64) {
+        match token {
+            LIFELINE => self.orphaned(),
+            WAKEUP => self.drain_wakeup(),
+            _ if token & SPECIAL != 0 => self.accept(py, (token & !SPECIAL) as usize),
+            _ => self.advance(py, token),
+        }
+    }
+
+    fn orphaned(&self) {
+        if life::asked() == Stop::No {
+            log::info!("Parent changed, shutting down: <Worker {}>", std::process::id());
+        }
+        // The lifeline stays readable for ever.
+        let _ = self.poller.remove(&self.parts.lifeline);
+        life::ask(Stop::Graceful);
+    }
+
+    fn drain_wakeup(&self) {
+        let mut bytes = [0; 256];
+        while let Ok(count) = nix::unistd::read(&self.parts.wakeup, &mut bytes) {
+            if count < bytes.len() {
+                break;
+            }
+        }
+    }
+
+    fn start_accepting(&mut self) -> io::Result<()> {
+        for (index, listener) in self.parts.listeners.iter().enumerate() {
+            self.poller.add(listener, SPECIAL | index as u64, self.listener_interest())?;
+        }
+        self.accepting = true;
+        self.resume = None;
+        Ok(())
+    }
+
+    fn stop_accepting(&mut self) {
+        if mem::take(&mut self.accepting) {
+            for listener in self.parts.listeners.iter() {
+                let _ = self.poller.remove(listener);
+            }
+        }
+        self.resume = None;
+    }
+
+    const fn listener_interest(&self) -> Interest {
+        if self.parts.siblings { Interest::Exclusive } else { Interest::Readable }
+    }
+
+    /// Takes one connection, and serves it at once if its request is there.
+    fn accept(&mut self, py: Python<'_>, index: usize) {
+        if !self.accepting || life::asked() != Stop::No {
+            return;
+        }
+        let Some(listener) = self.parts.listeners.get(index) else { return };
+        let (stream, peer) = match listener.accept() {
+            Ok(accepted) => accepted,
+            Err(error) if is_exhaustion(&error) => return self.pause_accepting(&error),
+            // None waits after all, or the client went away again.
+            Err(_) => return,
+        };
+        if self.parts.siblings {
+            // The kernel wakes the first in its queue: to the end of it, so that all workers get their share.
+            let _ = self.poller.remove(listener);
+            if let Err(error) = self.poller.add(listener, SPECIAL | index as u64, self.listener_interest()) {
+                log::error!("Cannot wait for connections: {error}");
+            }
+        }
+        if self.table.len() >= self.parts.worker_connections {
+            self.evict();
+        }
+        let protocol = http::Connection::new(Arc::clone(&self.parts.policy));
+        let connection = Connection::new(Exchange::new(stream, peer, protocol), index, self.now);
+        let token = self.table.insert(connection);
+        self.advance(py, token);
+    }
+
+    fn pause_accepting(&mut self, error: &io::Error) {
+        log::error!(
+            "Cannot accept connections: {error}. Trying again in {} ms.",
+            EXHAUSTED_PAUSE.as_millis()
+        );
+        self.stop_accepting();
+        self.resume = Some(self.now + EXHAUSTED_PAUSE);
+    }
+
+    /// Makes room: the client that has been sending its request for longest is told to come again.
+    fn evict(&mut self) {
+        if let Some(token) = self.table.oldest_waiting() {
+            self.refuse_slow(token);
+        }
+    }
+
+    fn advance(&mut self, py: Python<'_>, token: u64) {
+        let now = self.now;
+        let Some(connection) = self.table.get_mut(token) else { return };
+        let step = match connection.phase {
+            Phase::Receiving { .. } => connection.receive(now),
+            Phase::Draining => connection.drain(now),
+            Phase::Lingering { .. } => connection.linger(),
+        };
+        self.perform(py, token, step);
+    }
+
+    fn perform(&mut self, py: Python<'_>, token: u64, step: Step) {
+        match step {
+            Step::WaitReadable => self.wait_for(token, Interest::Readable),
+            Step::WaitWritable => self.wait_for(token, Interest::Writable),
+            Step::Serve => self.serve(py, token),
+            Step::Refuse(fault) => self.refuse(token, &fault),
+            Step::Close => self.close(token),
+        }
+    }
+
+    fn serve(&mut self, py: Python<'_>, token: u64) {
+        let Some(connection) = self.table.get_mut(token) else { return };
+        let (exchange, listener) = (Arc::clone(&connection.exchange), connection.listener);
+        if let Some(head) = exchange.request().as_ref().and_then(|reader| reader.head()) {
+            self.parts.slot.serve(head.method(), head.target(), self.now);
+        }
+        self.count();
+        let Some(server) = self.parts.servers.get(listener) else { return };
+        self.parts.application.serve(py, server, &exchange);
+        self.parts.slot.idle();
+        self.now = clock::monotonic_coarse();
+        self.parts.slot.beat(self.now);
+        self.drain(token);
+    }
+
+    fn count(&mut self) {
+        self.requests += 1;
+        if self.requests == self.parts.max_requests {
+            log::info!("Autorestarting worker after current request.");
+            life::ask(Stop::Graceful);
+        }
+    }
+
+    fn refuse(&mut self, token: u64, fault: &PeerError) {
+        let Some(connection) = self.table.get_mut(token) else { return };
+        let peer = connection.exchange.peer.ip().map(|ip| ip.to_string()).unwrap_or_default();
+        if fault.is_disconnect() {
+            log::debug!("Client at {peer} went away: {fault}");
+            return self.close(token);
+        }
+        log::warn!("Invalid request from ip={peer}: {fault}");
+        if let Some(mut response) = connection.exchange.response() {
+            response.refuse(fault.status(), &fault.page_message());
+        }
+        self.drain(token);
+    }
+
+    /// The rest of the request did not come in time.
+    fn refuse_slow(&mut self, token: u64) {
+        let Some(connection) = self.table.get_mut(token) else { return };
+        if connection.is_silent() {
+            return self.close(token);
+        }
+        if let Some(mut response) = connection.exchange.response() {
+            response.refuse(408, "The request did not come in time");
+        }
+        self.drain(token);
+    }
+
+    fn drain(&mut self, token: u64) {
+        let now = self.now;
+        let Some(connection) = self.table.get_mut(token) else { return };
+        match connection.drain(now) {
+            Step::WaitReadable => self.wait_for(token, Interest::Readable),
+            Step::WaitWritable => self.wait_for(token, Interest::Writable),
+            _ => self.close(token),
+        }
+    }
+
+    fn wait_for(&mut self, token: u64, interest: Interest) {
+        let Some(connection) = self.table.get_mut(token) else { return };
+        let stream = connection.exchange.stream.as_fd();
+        let result = if mem::replace(&mut connection.registered, true) {
+            self.poller.change(stream, token, interest)
+        } else {
+            self.poller.add(stream, token, interest)
+        };
+        if let Err(error) = result {
+            log::error!("Cannot wait for a client: {error}");
+            self.close(token);
+        }
+    }
+
+    fn close(&mut self, token: u64) {
+        let Some(connection) = self.table.take(token) else { return };
+        if connection.registered {
+            // The application may hold the socket's duplicate, which would keep it in the poller.
+            let _ = self.poller.remove(&connection.exchange.stream);
+        }
+        if Arc::strong_count(&connection.exchange) > 1 {
+            // Objects that the application kept must not keep the client waiting.
+            connection.exchange.stream.hang_up();
+        }
+    }
+
+    /// Deadlines of clients, the end of a pause, the end of a graceful stop.
+    fn look_after_time(&mut self) {
+        let now = self.now;
+        if self.resume.is_some_and(|at| at <= now)
+            && let Err(error) = self.start_accepting()
+        {
+            log::error!("Cannot wait for connections: {error}");
+            life::ask(Stop::Graceful);
+        }
+        if now < self.next_sweep {
+            return;
+        }
+        self.next_sweep = now + SWEEP;
+        let cut = self.stop_by.is_some_and(|by| by <= now);
+        for token in self.table.tokens(|connection| cut || connection.deadline <= now) {
+            let receiving = self.table.get_mut(token).is_some_and(|connection| connection.is_receiving());
+            if receiving { self.refuse_slow(token) } else { self.close(token) }
+        }
+    }
+}

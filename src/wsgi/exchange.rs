@@ -1,0 +1,95 @@
+//! One request and its response, shared between the worker and the objects the application holds.
+//!
+//! The application may keep `wsgi.input` or `start_response` and use them from other threads, or after the request. So
+//! each half is behind a lock that Python-facing calls only try: a thread that holds the interpreter never waits for one
+//! that needs it. After `end` every call raises.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, TryLockError};
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+
+use super::response::Response;
+use crate::http::{Connection, PeerError, RequestReader};
+use crate::net::{Peer, Stream};
+
+/// The two halves of a connection, its socket, and what went wrong with it.
+pub struct Exchange {
+    pub stream: Stream,
+    pub peer: Peer,
+    request: Mutex<RequestReader>,
+    response: Mutex<Response>,
+    fault: Mutex<Option<PeerError>>,
+    ended: AtomicBool,
+}
+
+impl Exchange {
+    pub fn new(stream: Stream, peer: Peer, connection: Connection) -> Self {
+        Self {
+            stream,
+            peer,
+            request: Mutex::new(connection.reader),
+            response: Mutex::new(Response::new(connection.writer)),
+            fault: Mutex::default(),
+            ended: AtomicBool::new(false),
+        }
+    }
+
+    /// The request side, for the worker. `None` if a thread of the application is inside it.
+    pub fn request(&self) -> Option<MutexGuard<'_, RequestReader>> {
+        available(self.request.try_lock())
+    }
+
+    /// The response side, for the worker. `None` if a thread of the application is inside it.
+    pub fn response(&self) -> Option<MutexGuard<'_, Response>> {
+        available(self.response.try_lock())
+    }
+
+    /// The request side, for a call from Python.
+    pub(super) fn reading(&self) -> PyResult<MutexGuard<'_, RequestReader>> {
+        self.check_open()?;
+        self.request().ok_or_else(|| PyRuntimeError::new_err("another thread is reading wsgi.input"))
+    }
+
+    /// The response side, for a call from Python.
+    pub(super) fn writing(&self) -> PyResult<MutexGuard<'_, Response>> {
+        self.check_open()?;
+        self.response().ok_or_else(|| PyRuntimeError::new_err("another thread is writing the response"))
+    }
+
+    fn check_open(&self) -> PyResult<()> {
+        if self.ended.load(Ordering::Acquire) {
+            return Err(PyRuntimeError::new_err("the request this belongs to has ended"));
+        }
+        Ok(())
+    }
+
+    /// From now on nothing of the application reaches this connection.
+    pub(super) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+    }
+
+    /// Remembers what the peer did wrong in the middle of its body.
+    pub(super) fn set_fault(&self, fault: PeerError) {
+        if let Some(mut kept) = available(self.fault.try_lock()) {
+            *kept = Some(fault);
+        }
+    }
+
+    pub(super) fn fault(&self) -> Option<PeerError> {
+        available(self.fault.try_lock()).and_then(|kept| kept.clone())
+    }
+}
+
+/// A lock is poisoned when a panic was caught at the request's boundary; the connection closes then, and what the lock
+/// holds is still well-formed.
+fn available<'a, T>(
+    lock: Result<MutexGuard<'a, T>, TryLockError<MutexGuard<'a, T>>>,
+) -> Option<MutexGuard<'a, T>> {
+    match lock {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}

@@ -1,0 +1,148 @@
+//! `wsgi.input`: the request's body, as far as it has come, and then as it comes.
+//!
+//! Invariant: a body that was cut off or that broke the framing raises OSError; it never reads as a shorter whole.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use memchr::memchr;
+use pyo3::exceptions::{PyOSError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
+
+use super::exchange::Exchange;
+use crate::http::{Event, RequestReader};
+
+/// Room offered to each read of a body that is streamed.
+const READ_SIZE: usize = 64 * 1024;
+/// A client that sends nothing for so long has gone.
+const STALLED: Duration = Duration::from_secs(60);
+
+#[pyclass(frozen, module = "rwsgi")]
+pub struct Input {
+    exchange: Arc<Exchange>,
+}
+
+impl Input {
+    pub(super) const fn new(exchange: Arc<Exchange>) -> Self {
+        Self { exchange }
+    }
+
+    /// Waits for more of the body. False when it is complete.
+    fn fill(&self, py: Python<'_>, reader: &mut RequestReader) -> PyResult<bool> {
+        loop {
+            match reader.next_event() {
+                Ok(Event::Body) => return Ok(true),
+                Ok(Event::NeedData) => self.receive(py, reader)?,
+                Ok(_) => return Ok(false),
+                Err(fault) => {
+                    let message = fault.to_string();
+                    self.exchange.set_fault(fault);
+                    return Err(PyOSError::new_err(message));
+                }
+            }
+        }
+    }
+
+    fn receive(&self, py: Python<'_>, reader: &mut RequestReader) -> PyResult<()> {
+        let stream = &self.exchange.stream;
+        loop {
+            match stream.read(reader.spare(READ_SIZE))? {
+                Some(0) => {
+                    reader.receive_eof();
+                    return Ok(());
+                }
+                Some(count) => {
+                    reader.filled(count);
+                    return Ok(());
+                }
+                None if py.detach(|| stream.block_until_readable(Some(STALLED)))? => {}
+                None => {
+                    py.check_signals()?;
+                    return Err(PyOSError::new_err("the client stopped sending the request's body"));
+                }
+            }
+        }
+    }
+
+    /// Bytes up to `limit` and, if `line`, up to the end of a line.
+    fn take<'py>(&self, py: Python<'py>, limit: usize, line: bool) -> PyResult<Bound<'py, PyBytes>> {
+        let mut reader = self.exchange.reading()?;
+        let mut collected: Vec<u8> = Vec::new();
+        loop {
+            let room = limit - collected.len();
+            let body = reader.body();
+            let available = body.get(..room).unwrap_or(body);
+            let line_end = if line { memchr(b'\n', available) } else { None };
+            let part = line_end.map_or(available, |at| available.get(..=at).unwrap_or(available));
+            let (taken, done) = (part.len(), line_end.is_some() || part.len() == room);
+            if done && collected.is_empty() {
+                let bytes = PyBytes::new(py, part);
+                reader.consume(taken);
+                return Ok(bytes);
+            }
+            collected.extend_from_slice(part);
+            reader.consume(taken);
+            if done || !self.fill(py, &mut reader)? {
+                return Ok(PyBytes::new(py, &collected));
+            }
+        }
+    }
+}
+
+#[pymethods]
+impl Input {
+    #[pyo3(signature = (size=None, /))]
+    fn read<'py>(&self, py: Python<'py>, size: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyBytes>> {
+        self.take(py, limit(size)?, false)
+    }
+
+    #[pyo3(signature = (size=None, /))]
+    fn readline<'py>(
+        &self,
+        py: Python<'py>,
+        size: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        self.take(py, limit(size)?, true)
+    }
+
+    /// All lines; with a hint, those that come until their sizes add up to it.
+    #[pyo3(signature = (hint=None, /))]
+    fn readlines<'py>(
+        &self,
+        py: Python<'py>,
+        hint: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let wanted = match limit(hint)? {
+            0 => usize::MAX,
+            wanted => wanted,
+        };
+        let lines = PyList::empty(py);
+        let mut size = 0usize;
+        while size < wanted {
+            let line = self.take(py, usize::MAX, true)?;
+            if line.as_bytes().is_empty() {
+                break;
+            }
+            size = size.saturating_add(line.as_bytes().len());
+            lines.append(line)?;
+        }
+        Ok(lines)
+    }
+
+    const fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let line = self.take(py, usize::MAX, true)?;
+        Ok((!line.as_bytes().is_empty()).then_some(line))
+    }
+}
+
+/// None and negative sizes mean everything.
+fn limit(size: Option<Bound<'_, PyAny>>) -> PyResult<usize> {
+    let Some(size) = size.filter(|size| !size.is_none()) else { return Ok(usize::MAX) };
+    let number: i64 = size.extract().map_err(|_| PyTypeError::new_err("the size must be an int or None"))?;
+    Ok(usize::try_from(number).unwrap_or(usize::MAX))
+}

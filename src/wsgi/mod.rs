@@ -1,0 +1,23 @@
+//! PEP 3333: from a parsed request to environ, from start_response and an iterable to a response.
+//!
+//! Owns: everything a WSGI application can touch. Must never: accept, wait for, or close a connection; that is the
+//! worker's. Read `serve.rs` first: it is one request from beginning to end.
+
+mod client_socket;
+mod environ;
+mod errors;
+mod exchange;
+mod file_wrapper;
+mod input;
+mod record;
+mod response;
+mod serve;
+mod start_response;
+mod text;
+
+pub use environ::{Concurrency, Server};
+pub use errors::ErrorStream;
+pub use exchange::Exchange;
+pub use file_wrapper::FileWrapper;
+pub use response::Drained;
+pub use serve::{Application, Served};

@@ -1,0 +1,199 @@
+//! The response on its way out: framed by `http`, handed to the kernel, buffered where the kernel does not take it.
+//!
+//! Order on the wire: `rest`, the writer's output, the file. A block the application yields is offered to the kernel
+//! before the next one is asked for (PEP 3333, "Buffering and Streaming"); what is not taken waits here and is drained by
+//! the worker, so that a slow reader holds no worker, up to `HIGH_WATER`, from where the application has to wait.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use pyo3::prelude::*;
+
+use crate::http::{Finish, ResponseHead, ResponseWriter, http_date};
+use crate::net::{Sent, Stream};
+use crate::sys::clock;
+
+/// Unsent bytes from which an application that produces more must wait for the client.
+const HIGH_WATER: usize = 1 << 20;
+/// Blocks from this size on are given to the kernel from where they are; smaller ones are copied behind the head.
+const COPY_BELOW: usize = 16 * 1024;
+/// A client that takes nothing for so long is given up while the application waits for it.
+const STALLED: Duration = Duration::from_secs(60);
+
+/// How far draining came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drained {
+    /// The kernel has everything.
+    All,
+    /// It takes no more now.
+    Partly,
+}
+
+/// A part of a file that is to follow the bytes.
+struct FileTail {
+    file: OwnedFd,
+    offset: u64,
+    left: u64,
+}
+
+pub struct Response {
+    pub writer: ResponseWriter,
+    pub head: ResponseHead,
+    rest: Vec<u8>,
+    rest_at: usize,
+    file: Option<FileTail>,
+    error_status: Option<u16>,
+}
+
+impl Response {
+    pub(super) fn new(writer: ResponseWriter) -> Self {
+        Self {
+            writer,
+            head: ResponseHead::new(),
+            rest: Vec::new(),
+            rest_at: 0,
+            file: None,
+            error_status: None,
+        }
+    }
+
+    /// Encodes the head, unless that is done. `known_length`: the whole body's, if it is known.
+    pub(super) fn send_head(&mut self, known_length: Option<u64>) {
+        if !self.writer.head_sent() {
+            let mut date = [0; 29];
+            http_date(clock::wall_coarse().as_secs(), &mut date);
+            self.writer.send_head(&self.head, known_length, &date);
+        }
+    }
+
+    /// Frames one block and offers it to the kernel; `more` says that another follows at once.
+    pub(super) fn send_block(&mut self, py: Python<'_>, stream: &Stream, block: &[u8]) -> io::Result<()> {
+        if block.len() < COPY_BELOW {
+            self.writer.send_body(block);
+        } else {
+            self.send_large(stream, block)?;
+        }
+        self.drain(stream)?;
+        self.wait_for_room(py, stream)
+    }
+
+    /// Frames a block that is known to be the last: it goes out with the end of the response.
+    pub(super) fn send_last(&mut self, stream: &Stream, block: &[u8]) -> io::Result<()> {
+        if block.len() < COPY_BELOW {
+            self.writer.send_body(block);
+            return Ok(());
+        }
+        self.send_large(stream, block)
+    }
+
+    fn send_large(&mut self, stream: &Stream, block: &[u8]) -> io::Result<()> {
+        let allowed = self.writer.begin_block(block.len() as u64);
+        let block = block.get(..usize::try_from(allowed).unwrap_or(usize::MAX)).unwrap_or(block);
+        let mut taken = 0;
+        if self.rest.is_empty() && !block.is_empty() {
+            let before = self.writer.output().len();
+            if let Sent::Bytes(count) = stream.write_vectored(&[self.writer.output(), block], false)? {
+                self.writer.consume(count.min(before));
+                taken = count.saturating_sub(before);
+            }
+        }
+        let left = block.get(taken..).unwrap_or_default();
+        if !left.is_empty() {
+            // The frame's beginning is in the writer's output: it goes before the block, the frame's end after it.
+            self.rest.extend_from_slice(self.writer.output());
+            self.writer.consume(self.writer.output().len());
+            self.rest.extend_from_slice(left);
+        }
+        if allowed > 0 {
+            self.writer.end_block();
+        }
+        Ok(())
+    }
+
+    /// Lets `length` bytes of a file, from `offset`, follow the head.
+    pub(super) fn send_file(&mut self, file: OwnedFd, offset: u64, length: u64) {
+        let left = self.writer.begin_block(length);
+        if left > 0 {
+            self.file = Some(FileTail { file, offset, left });
+        }
+    }
+
+    /// The status that the client gets, for the access log; 500 where the application gave none.
+    pub(super) fn status(&self) -> u16 {
+        if self.head.is_set() { self.head.status() } else { self.error_status.unwrap_or(500) }
+    }
+
+    /// Answers with an error page instead of the application's response.
+    pub fn refuse(&mut self, status: u16, message: &str) {
+        if !self.writer.head_sent() {
+            self.head.clear();
+            self.error_status = Some(status);
+        }
+        self.writer.error_response(status, message);
+    }
+
+    /// Ends the response. While a file is still to follow its bytes count as sent.
+    pub(super) fn finish(&mut self) -> Finish {
+        self.writer.finish()
+    }
+
+    /// Gives the kernel what it takes.
+    pub fn drain(&mut self, stream: &Stream) -> io::Result<Drained> {
+        let more = self.file.is_some();
+        while let Some(rest) = self.rest.get(self.rest_at..).filter(|rest| !rest.is_empty()) {
+            let Sent::Bytes(count) = stream.write(rest, more)? else { return Ok(Drained::Partly) };
+            self.rest_at += count;
+        }
+        self.rest.clear();
+        self.rest_at = 0;
+        while !self.writer.output().is_empty() {
+            let Sent::Bytes(count) = stream.write(self.writer.output(), more)? else {
+                return Ok(Drained::Partly);
+            };
+            self.writer.consume(count);
+        }
+        self.drain_file(stream)
+    }
+
+    fn drain_file(&mut self, stream: &Stream) -> io::Result<Drained> {
+        while let Some(tail) = &mut self.file {
+            match stream.send_file(tail.file.as_fd(), tail.offset, tail.left)? {
+                Sent::Full => return Ok(Drained::Partly),
+                Sent::Bytes(0) => {
+                    // The file became shorter than it was: the client must not take what it got for the whole.
+                    self.file = None;
+                    self.writer.abort();
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                Sent::Bytes(count) => {
+                    tail.offset += count as u64;
+                    tail.left = tail.left.saturating_sub(count as u64);
+                    if tail.left == 0 {
+                        self.file = None;
+                    }
+                }
+            }
+        }
+        Ok(Drained::All)
+    }
+
+    /// Blocks, without the interpreter, until the client has taken enough of what waits for it.
+    fn wait_for_room(&mut self, py: Python<'_>, stream: &Stream) -> io::Result<()> {
+        if self.unsent() <= HIGH_WATER {
+            return Ok(());
+        }
+        while self.unsent() > HIGH_WATER / 2 {
+            if !py.detach(|| stream.block_until_writable(Some(STALLED)))? {
+                py.check_signals().map_err(io::Error::other)?;
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            self.drain(stream)?;
+        }
+        Ok(())
+    }
+
+    fn unsent(&self) -> usize {
+        self.rest.len() - self.rest_at + self.writer.output().len()
+    }
+}

@@ -1,0 +1,284 @@
+//! One request from beginning to end: environ, call, iterate, finish, close, log.
+//!
+//! Invariants: `close()` of the iterable is called whatever happens; an application's exception, SystemExit included,
+//! ends its request and nothing else; the response is complete, or the client can tell that it is not.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pyo3::exceptions::{PyAssertionError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+
+use super::environ::{EnvironError, Server};
+use super::exchange::Exchange;
+use super::file_wrapper::FileWrapper;
+use super::record::Record;
+use super::start_response::{StartResponse, unsent};
+use super::text;
+use crate::log::access_log::AccessLog;
+use crate::net::Peer;
+use crate::sys::clock;
+
+/// A WSGI callable and where its requests are logged.
+pub struct Application {
+    pub callable: Py<PyAny>,
+    pub access_log: Option<Arc<AccessLog>>,
+}
+
+/// How a request ended, for the one who owns the connection. The response, whole or not, waits to be drained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// Another request may follow on this connection.
+    pub persistent: bool,
+}
+
+/// Why a request was not served to its end.
+enum Failure {
+    /// The application, or the interpreter, raised.
+    Raised(PyErr),
+    /// Writing to the client failed: nobody is there to tell.
+    Gone(PyErr),
+}
+
+impl From<PyErr> for Failure {
+    fn from(error: PyErr) -> Self {
+        Self::Raised(error)
+    }
+}
+
+impl Application {
+    /// Serves the request whose head `exchange` holds.
+    pub fn serve(&self, py: Python<'_>, server: &Server, exchange: &Arc<Exchange>) -> Served {
+        let began = clock::monotonic();
+        let environ = match self.environ(py, server, exchange) {
+            Ok(environ) => Some(environ),
+            Err(EnvironError::Peer(fault)) => {
+                log::warn!("Invalid request from ip={}: {fault}", address(&exchange.peer));
+                respond(exchange, fault.status(), &fault.page_message());
+                None
+            }
+            Err(EnvironError::Python(error)) => {
+                self.report(py, exchange, &error);
+                None
+            }
+        };
+        let iterable = environ.as_ref().and_then(|environ| self.call(py, exchange, environ));
+        let persistent = finish(exchange);
+        self.log_access(exchange, environ.as_ref(), clock::monotonic().saturating_sub(began));
+        if let Some(iterable) = iterable {
+            close(py, &iterable);
+        }
+        exchange.end();
+        Served { persistent }
+    }
+
+    fn environ<'py>(
+        &self,
+        py: Python<'py>,
+        server: &Server,
+        exchange: &Arc<Exchange>,
+    ) -> Result<Bound<'py, PyDict>, EnvironError> {
+        let reader = exchange.reading()?;
+        let head = reader.head().ok_or_else(|| PyAssertionError::new_err("there is no request to serve"))?;
+        server.environ(py, &head, exchange)
+    }
+
+    /// Calls the application and sends what it returns. The iterable comes back to be closed.
+    fn call<'py>(
+        &self,
+        py: Python<'py>,
+        exchange: &Arc<Exchange>,
+        environ: &Bound<'py, PyDict>,
+    ) -> Option<Bound<'py, PyAny>> {
+        let start_response = match Py::new(py, StartResponse::new(Arc::clone(exchange))) {
+            Ok(start_response) => start_response,
+            Err(error) => {
+                self.report(py, exchange, &error);
+                return None;
+            }
+        };
+        let iterable = match self.callable.bind(py).call1((environ, start_response)) {
+            Ok(iterable) => iterable,
+            Err(error) => {
+                self.report(py, exchange, &error);
+                return None;
+            }
+        };
+        match send(py, exchange, &iterable) {
+            Ok(()) => {}
+            Err(Failure::Raised(error)) => self.report(py, exchange, &error),
+            Err(Failure::Gone(error)) => abandon(exchange, &error),
+        }
+        Some(iterable)
+    }
+
+    /// Tells an exception to the error log, and to the client as far as that is still possible.
+    fn report(&self, py: Python<'_>, exchange: &Arc<Exchange>, error: &PyErr) {
+        if let Some(fault) = exchange.fault() {
+            return refuse(exchange, &fault);
+        }
+        let Some(mut response) = exchange.response() else { return };
+        let traceback = traceback(py, error);
+        if response.writer.head_sent() {
+            log::error!("Error handling request\n{traceback}");
+            return response.writer.abort();
+        }
+        log::error!("Error handling request {}\n{traceback}", line(exchange));
+        response.refuse(500, "");
+    }
+
+    fn log_access(&self, exchange: &Arc<Exchange>, environ: Option<&Bound<'_, PyDict>>, elapsed: Duration) {
+        let Some(log) = &self.access_log else { return };
+        let (Some(reader), Some(response)) = (exchange.request(), exchange.response()) else { return };
+        let Some(head) = reader.head() else { return };
+        let (remote_addr, status) = (address(&exchange.peer), response.status());
+        log.write(&Record { head, response: &response, environ, remote_addr, status, elapsed });
+    }
+}
+
+/// Sends the body that `iterable` makes.
+fn send(py: Python<'_>, exchange: &Exchange, iterable: &Bound<'_, PyAny>) -> Result<(), Failure> {
+    if let Ok(wrapper) = iterable.cast_exact::<FileWrapper>()
+        && send_file(py, exchange, wrapper.get())?
+    {
+        return Ok(());
+    }
+    if let Some(blocks) = complete(iterable)? {
+        return send_complete(exchange, &blocks);
+    }
+    check_iterable(iterable)?;
+    for item in iterable.try_iter()? {
+        let item = item?;
+        let block = text::block(&item)?;
+        let mut response = ready(exchange)?;
+        response.send_head(None);
+        let sent = response.send_block(py, &exchange.stream, block.as_bytes());
+        sent.map_err(|error| Failure::Gone(unsent(error)))?;
+    }
+    ready(exchange)?.send_head(Some(0));
+    Ok(())
+}
+
+/// The blocks of a list or tuple, whose number and length are known before anything is sent.
+fn complete<'py>(iterable: &Bound<'py, PyAny>) -> PyResult<Option<Vec<Bound<'py, PyBytes>>>> {
+    let items: Vec<Bound<'py, PyAny>> = if let Ok(list) = iterable.cast_exact::<PyList>() {
+        list.iter().collect()
+    } else if let Ok(tuple) = iterable.cast_exact::<PyTuple>() {
+        tuple.iter().collect()
+    } else {
+        return Ok(None);
+    };
+    items.iter().map(|item| text::block(item).cloned()).collect::<PyResult<Vec<_>>>().map(Some)
+}
+
+fn send_complete(exchange: &Exchange, blocks: &[Bound<'_, PyBytes>]) -> Result<(), Failure> {
+    let length: usize = blocks.iter().map(|block| block.as_bytes().len()).sum();
+    let mut response = ready(exchange)?;
+    // What `write` sent before was not counted in.
+    response.send_head(Some(length as u64));
+    for block in blocks {
+        let sent = response.send_last(&exchange.stream, block.as_bytes());
+        sent.map_err(|error| Failure::Gone(unsent(error)))?;
+    }
+    Ok(())
+}
+
+/// True if the kernel will send the file itself.
+fn send_file(py: Python<'_>, exchange: &Exchange, wrapper: &FileWrapper) -> Result<bool, Failure> {
+    if !cfg!(target_os = "linux") {
+        return Ok(false);
+    }
+    let Some(part) = wrapper.part(py) else { return Ok(false) };
+    let mut response = ready(exchange)?;
+    // A body begun by `write` may be chunked: a file cannot go on in it.
+    if response.writer.head_sent() {
+        return Ok(false);
+    }
+    response.send_head(Some(part.length));
+    response.send_file(part.file, part.offset, part.length);
+    Ok(true)
+}
+
+/// The response, if the application has said how it begins.
+fn ready(exchange: &Exchange) -> PyResult<std::sync::MutexGuard<'_, super::response::Response>> {
+    let response = exchange.writing()?;
+    if !response.head.is_set() {
+        return Err(PyAssertionError::new_err("the application did not call start_response"));
+    }
+    Ok(response)
+}
+
+fn check_iterable(iterable: &Bound<'_, PyAny>) -> PyResult<()> {
+    if iterable.is_none() {
+        return Err(PyTypeError::new_err("the application returned None instead of an iterable of bytes"));
+    }
+    if iterable.is_instance_of::<PyBytes>() {
+        return Err(PyTypeError::new_err("the application returned bytes; return a list with them: [body]"));
+    }
+    Ok(())
+}
+
+/// Ends the response. True if the connection may be used again.
+fn finish(exchange: &Exchange) -> bool {
+    let Some(mut response) = exchange.response() else { return false };
+    let finish = response.finish();
+    if finish.missing > 0 {
+        log::warn!("{} bytes short of its Content-Length: {}", finish.missing, line(exchange));
+    }
+    finish.persistent
+}
+
+fn close(py: Python<'_>, iterable: &Bound<'_, PyAny>) {
+    let closed = match iterable.getattr_opt("close") {
+        Ok(Some(close)) => close.call0().map(drop),
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = closed {
+        log::error!("Error closing the application's iterable\n{}", traceback(py, &error));
+    }
+}
+
+/// The client's body broke the protocol while the application read it.
+fn refuse(exchange: &Exchange, fault: &crate::http::PeerError) {
+    if fault.is_disconnect() {
+        log::debug!("Client at {} went away: {fault}", address(&exchange.peer));
+    } else {
+        log::warn!("Invalid request from ip={}: {fault}", address(&exchange.peer));
+    }
+    respond(exchange, fault.status(), &fault.page_message());
+}
+
+fn respond(exchange: &Exchange, status: u16, message: &str) {
+    if let Some(mut response) = exchange.response() {
+        response.refuse(status, message);
+    }
+}
+
+fn abandon(exchange: &Exchange, error: &PyErr) {
+    log::debug!("Client at {} went away: {error}", address(&exchange.peer));
+    if let Some(mut response) = exchange.response() {
+        response.writer.abort();
+    }
+}
+
+/// `METHOD target`, for the error log.
+fn line(exchange: &Exchange) -> String {
+    let reader = exchange.request();
+    let head = reader.as_ref().and_then(|reader| reader.head());
+    head.map_or_else(String::new, |head| format!("{} {}", head.method(), head.target().escape_ascii()))
+}
+
+/// The peer's address as the logs show it: empty for unix sockets.
+pub(super) fn address(peer: &Peer) -> String {
+    peer.ip().map(|ip| ip.to_string()).unwrap_or_default()
+}
+
+fn traceback(py: Python<'_>, error: &PyErr) -> String {
+    let formatted = py.import("traceback").and_then(|module| {
+        let lines = module.call_method1("format_exception", (error.value(py),))?;
+        lines.try_iter()?.map(|line| line?.extract::<String>()).collect::<PyResult<Vec<String>>>()
+    });
+    formatted.map_or_else(|_| error.to_string(), |lines| lines.concat().trim_end().to_owned())
+}

@@ -1,0 +1,45 @@
+//! Bytes of the wire as Python strings and back: latin-1 both ways, as PEP 3333 has it.
+
+use std::borrow::Cow;
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+
+/// A native string whose code points are `bytes`.
+pub(super) fn native<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyAny> {
+    let length = bytes.len() as ffi::Py_ssize_t;
+    // SAFETY: the pointer and length are those of a live slice (whose length fits isize), and CPython copies them. The
+    // result is a new reference, or null with MemoryError set, which pyo3 turns into a panic that the request's boundary
+    // catches.
+    unsafe {
+        Bound::from_owned_ptr(
+            py,
+            ffi::PyUnicode_DecodeLatin1(bytes.as_ptr().cast(), length, std::ptr::null()),
+        )
+    }
+}
+
+/// The bytes of a native string. `what` names the value in the error: TypeError if it is no `str`, ValueError if a
+/// code point is above U+00FF.
+pub(super) fn latin1<'a>(value: &'a Bound<'_, PyAny>, what: &str) -> PyResult<Cow<'a, [u8]>> {
+    let Ok(text) = value.cast::<PyString>() else {
+        let kind = value.get_type().name()?;
+        return Err(PyTypeError::new_err(format!("{what} must be a str, not {kind}")));
+    };
+    let utf8 = text.to_str().map_err(|_| PyValueError::new_err(format!("{what} has lone surrogates")))?;
+    if utf8.is_ascii() {
+        return Ok(Cow::Borrowed(utf8.as_bytes()));
+    }
+    let bytes: Option<Vec<u8>> = utf8.chars().map(|c| u8::try_from(c).ok()).collect();
+    bytes.map(Cow::Owned).ok_or_else(|| PyValueError::new_err(format!("{what} is not latin-1: {utf8:?}")))
+}
+
+/// The bytes of a block of a body. TypeError, with advice, for anything else.
+pub(super) fn block<'a, 'py>(item: &'a Bound<'py, PyAny>) -> PyResult<&'a Bound<'py, PyBytes>> {
+    item.cast::<PyBytes>().map_err(|_| {
+        let kind = item.get_type().name().map_or_else(|_| "?".to_owned(), |name| name.to_string());
+        PyTypeError::new_err(format!("the application's body must be made of bytes, not {kind}"))
+    })
+}
