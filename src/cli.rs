@@ -141,10 +141,7 @@ fn start(py: Python<'_>, sources: Sources, settings: Settings, variables: Variab
 /// The application for all workers, with `preload_app`. A failure is told in the error log.
 fn preload(py: Python<'_>, settings: &Settings) -> Result<Option<Py<PyAny>>, LoadError> {
     let Some(spec) = settings.app_spec().filter(|_| settings.mechanics.preload_app) else { return Ok(None) };
-    app::load(py, spec).map(Some).inspect_err(|error| {
-        log::error!("{}", error.report());
-        error.traceback().iter().for_each(|traceback| log::debug!("{traceback}"));
-    })
+    app::load(py, spec).map(Some).inspect_err(LoadError::log)
 }
 
 fn print(text: &str) -> i32 {

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::fcntl::OFlag;
@@ -28,7 +29,7 @@ pub(super) struct Pipes {
 /// The ends a worker holds.
 pub(super) struct WorkerSide {
     pub(super) lifeline: OwnedFd,
-    pub(super) notice: OwnedFd,
+    pub(super) notice: Arc<OwnedFd>,
 }
 
 impl Pipes {
@@ -60,6 +61,6 @@ impl Pipes {
 
     /// In the child: the worker's ends. The master's are closed.
     pub(super) fn worker_side(self) -> WorkerSide {
-        WorkerSide { lifeline: self.lifeline, notice: self.notice }
+        WorkerSide { lifeline: self.lifeline, notice: Arc::new(self.notice) }
     }
 }

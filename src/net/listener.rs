@@ -113,7 +113,7 @@ impl Listener {
         Ok(Self { socket, address: address.clone(), local, host, file })
     }
 
-    /// The address with the port the kernel chose: what another socket has to bind to share it by SO_REUSEPORT.
+    /// The address with the port the kernel chose: what a second socket under SO_REUSEPORT binds to.
     pub fn bound_address(&self) -> Address {
         match (&self.address, &self.local) {
             (Address::Tcp { host, .. }, Local::Tcp(local)) => {

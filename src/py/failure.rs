@@ -76,9 +76,12 @@ impl LoadError {
         &self.report
     }
 
-    /// The whole traceback, if the application raised.
-    pub fn traceback(&self) -> Option<&str> {
-        self.traceback.as_deref()
+    /// The report as one record of the error log; the whole traceback too, for whoever asked for details.
+    pub fn log(&self) {
+        log::error!("{}", self.report);
+        if let Some(traceback) = &self.traceback {
+            log::debug!("{traceback}");
+        }
     }
 }
 

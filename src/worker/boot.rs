@@ -20,6 +20,7 @@ use crate::http::{HeaderMap, Policy, TrustedPeers};
 use crate::log::Logs;
 use crate::net::Listener;
 use crate::py::app;
+use crate::py::failure::LoadError;
 use crate::scoreboard::{Scoreboard, SlotWriter, Stage};
 use crate::sys;
 use crate::wsgi::{Application, Concurrency, ErrorStream, Server};
@@ -37,7 +38,7 @@ pub struct Boot {
     /// The read end of a pipe whose write end only the master has.
     pub lifeline: OwnedFd,
     /// One byte written here makes the master look at the scoreboard.
-    pub notice: OwnedFd,
+    pub notice: Arc<OwnedFd>,
     pub logs: Logs,
     /// The application, if the master loaded it before the fork.
     pub app: Option<Py<PyAny>>,
@@ -59,7 +60,7 @@ pub fn run(py: Python<'_>, boot: Boot) -> i32 {
             if scoreboard.claim_report(generation) {
                 failure.tell();
             }
-            failure.status
+            failure.status()
         }
     };
     log::info!("Worker exiting (pid: {})", std::process::id());
@@ -67,24 +68,31 @@ pub fn run(py: Python<'_>, boot: Boot) -> i32 {
 }
 
 /// Why a worker did not get to serve.
-struct Failure {
-    status: i32,
-    report: String,
-    traceback: Option<String>,
+enum Failure {
+    Load(LoadError),
+    /// The environment's fault, not the application's.
+    Boot(String),
 }
 
 impl Failure {
     fn tell(&self) {
-        log::error!("{}", self.report);
-        if let Some(traceback) = &self.traceback {
-            log::debug!("{traceback}");
+        match self {
+            Self::Load(error) => error.log(),
+            Self::Boot(reason) => log::error!("Worker cannot start: {reason}"),
+        }
+    }
+
+    const fn status(&self) -> i32 {
+        match self {
+            Self::Load(error) => error.exit_code,
+            Self::Boot(_) => BOOT_FAILED,
         }
     }
 }
 
 impl<E: std::fmt::Display> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self { status: BOOT_FAILED, report: format!("Worker cannot start: {error}"), traceback: None }
+        Self::Boot(error.to_string())
     }
 }
 
@@ -94,7 +102,7 @@ fn serve(py: Python<'_>, boot: Boot) -> Result<(), Failure> {
     let callable = load(py, &boot)?;
     let (wakeup, wakeup_writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
     signals::install_for_serving(py, &boot.logs, wakeup_writer.as_fd())?;
-    let notice = boot.notice.try_clone()?;
+    let notice = Arc::clone(&boot.notice);
     let mut reactor = Reactor::new(parts(py, boot, callable, wakeup)?)?;
     let result = reactor.run(py, || notify(&notice));
     drop(wakeup_writer);
@@ -115,22 +123,17 @@ fn load(py: Python<'_>, boot: &Boot) -> Result<Py<PyAny>, Failure> {
         return Ok(app.clone_ref(py));
     }
     let spec = boot.settings.app_spec().unwrap_or_default();
-    app::load(py, spec).map_err(|error| Failure {
-        status: error.exit_code,
-        report: error.report().to_owned(),
-        traceback: error.traceback().map(str::to_owned),
-    })
+    app::load(py, spec).map_err(Failure::Load)
 }
 
 fn parts(py: Python<'_>, boot: Boot, callable: Py<PyAny>, wakeup: OwnedFd) -> Result<Parts, Failure> {
     let settings = &boot.settings;
     let policy = Arc::new(policy(settings)?);
-    let listeners = Arc::clone(&boot.listeners);
     let errors = Py::new(py, ErrorStream::new(Arc::clone(&boot.logs.error)))?;
     let siblings = settings.workers.workers > 1;
     let concurrency = Concurrency { multithread: false, multiprocess: siblings };
     let server = |listener| Server::new(py, listener, &policy, &errors, concurrency);
-    let servers = listeners.iter().map(server).collect::<PyResult<Vec<_>>>()?;
+    let servers = boot.listeners.iter().map(server).collect::<PyResult<Vec<_>>>()?;
     Ok(Parts {
         application: Application { callable, access_log: boot.logs.access.clone() },
         servers,
@@ -142,7 +145,7 @@ fn parts(py: Python<'_>, boot: Boot, callable: Py<PyAny>, wakeup: OwnedFd) -> Re
         siblings: siblings && !settings.mechanics.reuse_port,
         graceful_timeout: settings.workers.graceful_timeout.max(Duration::from_millis(1)),
         slot: boot.slot,
-        listeners,
+        listeners: boot.listeners,
     })
 }
 
