@@ -24,6 +24,9 @@ pub const NO_APPLICATION: &str = "No application module specified.";
 /// What `SERVER_SOFTWARE` says, in the environment and in every environ.
 pub const SERVER_SOFTWARE: &str = concat!("rwsgi/", env!("CARGO_PKG_VERSION"));
 
+/// The exit status of a command line that cannot be read, as Python's argparse has it.
+const USAGE_ERROR: i32 = 2;
+
 /// Why there is nothing to run, and the exit status that says so.
 struct Refusal {
     status: i32,
@@ -61,6 +64,10 @@ pub fn main(py: Python<'_>, argv: Vec<OsString>) -> i32 {
         Ok(Ok(status)) => status,
         Ok(Err(refusal)) => {
             complain(&format!("Error: {}", refusal.message));
+            // The parser's own errors show it where it belongs.
+            if refusal.status == USAGE_ERROR && !refusal.message.contains("Usage:") {
+                complain("\nUsage: rwsgi [OPTIONS] [APP_MODULE]");
+            }
             refusal.status
         }
         Err(_) => {
