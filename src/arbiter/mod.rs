@@ -5,14 +5,17 @@
 //! connection is touched here; nothing from shared memory is taken but numbers and printable text; no error of one turn
 //! ends the loop.
 
+#[cfg(feature = "python")]
 mod generation;
 pub mod pidfile;
+#[cfg(feature = "python")]
 mod pipes;
 pub mod plan;
 #[cfg(feature = "python")]
 mod reload;
 #[cfg(feature = "python")]
 pub mod run;
+#[cfg(feature = "python")]
 mod seats;
 pub mod signals;
 #[cfg(feature = "python")]
@@ -22,6 +25,7 @@ mod start;
 pub mod state;
 mod wording;
 
+#[cfg(feature = "python")]
 pub use generation::inherited_sockets;
 #[cfg(feature = "python")]
 pub use start::{Setup, StartError, run};
