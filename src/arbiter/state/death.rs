@@ -72,10 +72,9 @@ impl State {
         }
         let reason = match status {
             Status::Code(APP_FAILED) => (APP_FAILED, "App failed to load."),
-            Status::Code(BOOT_FAILED) => (BOOT_FAILED, "Worker failed to boot."),
-            // Killed, or ended past the loader: it may do better the next time.
-            _ if self.failures < BOOT_ATTEMPTS => return self.pause(self.failures, now),
-            _ => (BOOT_FAILED, "Workers keep dying while they boot."),
+            Status::Code(_) => (BOOT_FAILED, "Worker failed to boot."),
+            Status::Signal(_) if self.failures < BOOT_ATTEMPTS => return self.pause(self.failures, now),
+            Status::Signal(_) => (BOOT_FAILED, "Workers keep dying while they boot."),
         };
         self.shut_down(Shutdown { code: reason.0, reason: Some(reason.1), quick: false }, now);
     }
