@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from client import fetch
+from server import eventually
 
 
 def write_app(directory: Path, answer: str, first: str = "") -> None:
@@ -14,7 +15,20 @@ def write_app(directory: Path, answer: str, first: str = "") -> None:
         "def app(environ, start_response):\n"
         f"    start_response('200 OK', [('Content-Length', '{len(answer)}')])\n"
         f"    return [b'{answer}']\n"
+        "import os\n"
+        "with open(__file__ + '.loaded', 'a') as loaded:\n"
+        "    loaded.write(f'{os.getpid()}\\n')\n"
     )
+
+
+def wait_loaded(directory: Path, workers: list[int]) -> None:
+    """Waits until each of `workers` is done with reading the application, which can then be rewritten."""
+
+    def loaded() -> bool:
+        pids = (directory / "changing.py.loaded").read_text().split()
+        return set(map(str, workers)) <= set(pids)
+
+    eventually(loaded, f"{workers} have loaded the application")
 
 
 @pytest.fixture
@@ -34,6 +48,7 @@ def changing(serve, tmp_path: Path):
 def test_broken_code_leaves_the_old_generation_serving(changing, tmp_path: Path, first: str) -> None:
     server = changing("-w", "2")
     before = server.wait_workers(2)
+    wait_loaded(tmp_path, before)
     write_app(tmp_path, "new", first)
     server.send(signal.SIGHUP)
     server.wait_log("changing.py")
