@@ -25,10 +25,12 @@ use crate::wsgi::{Application, Exchange, Server};
 
 /// A graceful stop waits this long for requests that are still on their way in.
 const INCOMPLETE_LIMIT: Duration = Duration::from_secs(2);
+/// A client that has said nothing for so long after it was accepted is not waited for at a stop.
+const SILENT_LIMIT: Duration = Duration::from_secs(1);
 /// After descriptors ran out accepting pauses this long, so that the worker does not spin.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(250);
 /// How often deadlines are looked at.
-const SWEEP: Duration = Duration::from_millis(500);
+const SWEEP: Duration = Duration::from_millis(250);
 
 /// Tokens from here on are not connections.
 const SPECIAL: u64 = 1 << 63;
@@ -76,6 +78,19 @@ pub(super) struct Reactor {
 struct Stopping {
     incomplete: Duration,
     all: Duration,
+}
+
+impl Stopping {
+    fn limit(self, connection: &Connection) -> Duration {
+        if connection.is_silent() {
+            // One that was just accepted has its request on the way; an older one is a connection kept in reserve.
+            self.incomplete.min(connection.accepted + SILENT_LIMIT)
+        } else if connection.is_receiving() {
+            self.incomplete
+        } else {
+            self.all
+        }
+    }
 }
 
 impl Reactor {
@@ -146,9 +161,7 @@ impl Reactor {
             Some(Stopping { incomplete: self.now + limit.min(INCOMPLETE_LIMIT), all: self.now + limit });
         self.parts.slot.set_stage(Stage::Stopping);
         self.stop_accepting();
-        for token in self.table.tokens(Connection::is_silent) {
-            self.close(token);
-        }
+        self.next_sweep = self.now;
     }
 
     fn wait_limit(&self) -> Duration {
@@ -380,9 +393,8 @@ impl Reactor {
         self.next_sweep = now + SWEEP;
         let stopping = self.stopping;
         let is_late = |connection: &Connection| {
-            let stop =
-                stopping.map(|stop| if connection.is_receiving() { stop.incomplete } else { stop.all });
-            connection.deadline.min(stop.unwrap_or(Duration::MAX)) <= now
+            let stop = stopping.map_or(Duration::MAX, |stopping| stopping.limit(connection));
+            connection.deadline.min(stop) <= now
         };
         for token in self.table.tokens(is_late) {
             let receiving = self.table.get_mut(token).is_some_and(|connection| connection.is_receiving());
