@@ -112,6 +112,7 @@ fn serve(py: Python<'_>, boot: Boot) -> Result<(), Failure> {
     let notice = Arc::clone(&boot.notice);
     let mut reactor = Reactor::new(parts(py, boot, callable, wakeup)?)?;
     let result = reactor.run(py, || notify(&notice));
+    signals::stop_waking(py)?;
     drop(wakeup_writer);
     Ok(result?)
 }

@@ -84,6 +84,11 @@ pub(super) fn install_for_serving(py: Python<'_>, logs: &Logs, wakeup: BorrowedF
     install(py, logs, Signal::SIGTERM, Reaction::Finish)
 }
 
+/// Before the wake-up pipe is closed: the interpreter complains of each signal it cannot write there.
+pub(super) fn stop_waking(py: Python<'_>) -> PyResult<()> {
+    py.import("signal")?.call_method1("set_wakeup_fd", (-1,)).map(drop)
+}
+
 fn install(py: Python<'_>, logs: &Logs, signal: Signal, reaction: Reaction) -> PyResult<()> {
     let handler = Handler { reaction, logs: logs.clone() };
     py.import("signal")?.call_method1("signal", (signal as i32, handler)).map(drop)
