@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import resource
 import time
 from contextlib import ExitStack, contextmanager
 
@@ -148,3 +149,14 @@ def test_100_continue_comes_when_the_body_is_wanted(shared: Running) -> None:
             assert client.head().status == 100
             client.send(b"body")
             assert client.response().body == b"body"
+
+
+def test_they_give_way_when_descriptors_run_out(serve) -> None:
+    server = serve(app="cases:app")
+    (worker,) = server.wait_workers(1)
+    assert fetch(server.address, "/hello/app").status == 200
+    resource.prlimit(worker, resource.RLIMIT_NOFILE, (40, 40))
+    with waiting_clients(server, HALF_HEAD, 60):
+        assert fetch(server.address, "/hello/app").status == 200
+        server.wait_log("Cannot accept connections")
+    assert server.workers() == [worker]

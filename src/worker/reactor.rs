@@ -5,6 +5,8 @@
 //! to its idle siblings. Order of a turn: wait (without the interpreter), Python's signal handlers, beat, events,
 //! deadlines. A panic closes the connection it happened on and is logged.
 
+mod accept;
+
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,15 +15,15 @@ use std::{io, mem};
 
 use pyo3::prelude::*;
 
-use super::connection::{Connection, Phase, Step, is_exhaustion};
+use super::connection::{Connection, Phase, Step};
 use super::life::{self, Stop};
 use super::table::Table;
-use crate::http::{self, PeerError, Policy};
+use crate::http::{PeerError, Policy};
 use crate::net::Listener;
 use crate::net::poller::{Interest, Poller};
 use crate::scoreboard::{SlotWriter, Stage};
 use crate::sys::clock;
-use crate::wsgi::{Application, Exchange, Server};
+use crate::wsgi::{Application, Server};
 
 /// A graceful stop waits this long for requests that are still on their way in.
 const INCOMPLETE_LIMIT: Duration = Duration::from_secs(2);
@@ -70,6 +72,8 @@ pub(super) struct Reactor {
     /// Accepting starts again then.
     resume: Option<Duration>,
     next_sweep: Duration,
+    /// Exhaustion is not told again before.
+    complain_after: Duration,
     stopping: Option<Stopping>,
 }
 
@@ -109,6 +113,7 @@ impl Reactor {
             accepting: false,
             resume: None,
             next_sweep: now + SWEEP,
+            complain_after: now,
             stopping: None,
         };
         reactor.start_accepting()?;
@@ -203,72 +208,6 @@ impl Reactor {
             if count < bytes.len() {
                 break;
             }
-        }
-    }
-
-    fn start_accepting(&mut self) -> io::Result<()> {
-        for (index, listener) in self.parts.listeners.iter().enumerate() {
-            self.poller.add(listener, SPECIAL | index as u64, self.listener_interest())?;
-        }
-        self.accepting = true;
-        self.resume = None;
-        Ok(())
-    }
-
-    fn stop_accepting(&mut self) {
-        if mem::take(&mut self.accepting) {
-            for listener in self.parts.listeners.iter() {
-                let _ = self.poller.remove(listener);
-            }
-        }
-        self.resume = None;
-    }
-
-    const fn listener_interest(&self) -> Interest {
-        if self.parts.siblings { Interest::Exclusive } else { Interest::Readable }
-    }
-
-    /// Takes one connection, and serves it at once if its request is there.
-    fn accept(&mut self, py: Python<'_>, index: usize) {
-        if !self.accepting || life::asked() != Stop::No {
-            return;
-        }
-        let Some(listener) = self.parts.listeners.get(index) else { return };
-        let (stream, peer) = match listener.accept() {
-            Ok(accepted) => accepted,
-            Err(error) if is_exhaustion(&error) => return self.pause_accepting(&error),
-            // None waits after all, or the client went away again.
-            Err(_) => return,
-        };
-        if self.parts.siblings {
-            // The kernel wakes the first in its queue: to the end of it, so that all workers get their share.
-            let _ = self.poller.remove(listener);
-            if let Err(error) = self.poller.add(listener, SPECIAL | index as u64, self.listener_interest()) {
-                log::error!("Cannot wait for connections: {error}");
-            }
-        }
-        if self.table.len() >= self.parts.worker_connections {
-            self.evict();
-        }
-        let protocol = http::Connection::new(Arc::clone(&self.parts.policy));
-        let connection = Connection::new(Exchange::new(stream, peer, protocol), index, self.now);
-        let token = self.table.insert(connection);
-        self.advance(py, token);
-    }
-
-    fn pause_accepting(&mut self, error: &io::Error) {
-        log::error!(
-            "Cannot accept connections: {error}. Trying again in {} ms.",
-            EXHAUSTED_PAUSE.as_millis()
-        );
-        self.stop_accepting();
-        self.resume = Some(self.now + EXHAUSTED_PAUSE);
-    }
-
-    /// Makes room: the client that has been sending its request for longest is told to come again.
-    fn evict(&mut self) {
-        if let Some(token) = self.table.oldest_waiting() {
-            self.refuse_slow(token);
         }
     }
 

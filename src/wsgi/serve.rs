@@ -51,7 +51,7 @@ impl From<PyErr> for Failure {
 impl Application {
     /// Serves the request whose head `exchange` holds.
     pub fn serve(&self, py: Python<'_>, server: &Server, exchange: &Arc<Exchange>) -> Served {
-        let began = clock::monotonic();
+        let began = self.access_log.as_ref().map(|_| clock::monotonic());
         let environ = match self.environ(py, server, exchange) {
             Ok(environ) => Some(environ),
             Err(EnvironError::Peer(fault)) => {
@@ -66,7 +66,9 @@ impl Application {
         };
         let iterable = environ.as_ref().and_then(|environ| self.call(py, exchange, environ));
         let persistent = finish(exchange);
-        self.log_access(exchange, environ.as_ref(), clock::monotonic().saturating_sub(began));
+        if let Some(began) = began {
+            self.log_access(exchange, environ.as_ref(), clock::monotonic().saturating_sub(began));
+        }
         if let Some(iterable) = iterable {
             close(py, &iterable);
         }

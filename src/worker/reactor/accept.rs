@@ -1,0 +1,95 @@
+//! Taking new connections: one at a time, in turns with the sibling workers, and with manners when descriptors run out.
+//!
+//! Owns whether the reactor accepts at all. Must never take a connection that it could not serve next: those in the
+//! queue belong to whichever worker is free first.
+
+use std::io;
+use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pyo3::prelude::*;
+
+use super::{EXHAUSTED_PAUSE, Reactor, SPECIAL};
+use crate::http;
+use crate::net::poller::Interest;
+use crate::worker::connection::{Connection, is_exhaustion};
+use crate::worker::life::{self, Stop};
+use crate::wsgi::Exchange;
+
+/// A state that lasts is told this often.
+const COMPLAINT_PAUSE: Duration = Duration::from_secs(10);
+
+impl Reactor {
+    pub(super) fn start_accepting(&mut self) -> io::Result<()> {
+        for (index, listener) in self.parts.listeners.iter().enumerate() {
+            self.poller.add(listener, SPECIAL | index as u64, self.listener_interest())?;
+        }
+        self.accepting = true;
+        self.resume = None;
+        Ok(())
+    }
+
+    pub(super) fn stop_accepting(&mut self) {
+        if mem::take(&mut self.accepting) {
+            for listener in self.parts.listeners.iter() {
+                let _ = self.poller.remove(listener);
+            }
+        }
+        self.resume = None;
+    }
+
+    const fn listener_interest(&self) -> Interest {
+        if self.parts.siblings { Interest::Exclusive } else { Interest::Readable }
+    }
+
+    /// Takes one connection, and serves it at once if its request is there.
+    pub(super) fn accept(&mut self, py: Python<'_>, index: usize) {
+        if !self.accepting || life::asked() != Stop::No {
+            return;
+        }
+        let Some(listener) = self.parts.listeners.get(index) else { return };
+        let (stream, peer) = match listener.accept() {
+            Ok(accepted) => accepted,
+            Err(error) if is_exhaustion(&error) => return self.on_exhaustion(&error),
+            // None waits after all, or the client went away again.
+            Err(_) => return,
+        };
+        if self.parts.siblings {
+            // The kernel wakes the first in its queue: to the end of it, so that all workers get their share.
+            let _ = self.poller.remove(listener);
+            if let Err(error) = self.poller.add(listener, SPECIAL | index as u64, self.listener_interest()) {
+                log::error!("Cannot wait for connections: {error}");
+            }
+        }
+        if self.table.len() >= self.parts.worker_connections {
+            self.evict();
+        }
+        let protocol = http::Connection::new(Arc::clone(&self.parts.policy));
+        let connection = Connection::new(Exchange::new(stream, peer, protocol), index, self.now);
+        let token = self.table.insert(connection);
+        self.advance(py, token);
+    }
+
+    /// Descriptors or memory ran out. A client that is still sending its request gives way; if there is none, accepting
+    /// pauses, so that the worker does not spin.
+    fn on_exhaustion(&mut self, error: &io::Error) {
+        if self.complain_after <= self.now {
+            log::error!("Cannot accept connections: {error}. Raise the limit, or lower worker_connections.");
+            self.complain_after = self.now + COMPLAINT_PAUSE;
+        }
+        if !self.evict() {
+            self.stop_accepting();
+            self.resume = Some(self.now + EXHAUSTED_PAUSE);
+        }
+    }
+
+    /// Makes room: the client that has been sending its request for longest is told to come again, without waiting
+    /// for it to hear. False if there is none.
+    fn evict(&mut self) -> bool {
+        let Some(token) = self.table.oldest_waiting() else { return false };
+        self.refuse_slow(token);
+        self.close(token);
+        true
+    }
+}
