@@ -143,7 +143,11 @@ fn parts(py: Python<'_>, boot: Boot, callable: Py<PyAny>, wakeup: OwnedFd) -> Re
     let server = |listener| Server::new(py, listener, &policy, &errors, concurrency);
     let servers = boot.listeners.iter().map(server).collect::<PyResult<Vec<_>>>()?;
     Ok(Parts {
-        application: Application { callable, access_log: boot.logs.access.clone() },
+        application: Application {
+            callable,
+            access_log: boot.logs.access.clone(),
+            sendfile: settings.mechanics.sendfile.unwrap_or(true),
+        },
         servers,
         policy: Arc::clone(&policy),
         lifeline: boot.lifeline,

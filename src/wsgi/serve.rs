@@ -25,6 +25,8 @@ use crate::sys::clock;
 pub struct Application {
     pub callable: Py<PyAny>,
     pub access_log: Option<Arc<AccessLog>>,
+    /// Files of `wsgi.file_wrapper` are sent by the kernel.
+    pub sendfile: bool,
 }
 
 /// How a request ended, for the one who owns the connection. The response, whole or not, waits to be drained.
@@ -108,12 +110,26 @@ impl Application {
                 return None;
             }
         };
-        match send(py, exchange, &iterable) {
+        match self.send(py, exchange, &iterable) {
             Ok(()) => {}
             Err(Failure::Raised(error)) => self.report(py, exchange, &error),
             Err(Failure::Gone(error)) => abandon(exchange, &error),
         }
         Some(iterable)
+    }
+
+    /// Sends the body that `iterable` makes.
+    fn send(&self, py: Python<'_>, exchange: &Exchange, iterable: &Bound<'_, PyAny>) -> Result<(), Failure> {
+        if self.sendfile
+            && let Ok(wrapper) = iterable.cast_exact::<FileWrapper>()
+            && send_file(py, exchange, wrapper.get())?
+        {
+            return Ok(());
+        }
+        if let Some(blocks) = complete(iterable)? {
+            return send_complete(exchange, &blocks);
+        }
+        send_blocks(py, exchange, iterable)
     }
 
     /// Tells an exception to the error log, and to the client as far as that is still possible.
@@ -141,16 +157,8 @@ impl Application {
     }
 }
 
-/// Sends the body that `iterable` makes.
-fn send(py: Python<'_>, exchange: &Exchange, iterable: &Bound<'_, PyAny>) -> Result<(), Failure> {
-    if let Ok(wrapper) = iterable.cast_exact::<FileWrapper>()
-        && send_file(py, exchange, wrapper.get())?
-    {
-        return Ok(());
-    }
-    if let Some(blocks) = complete(iterable)? {
-        return send_complete(exchange, &blocks);
-    }
+/// Sends one block after the other, as the application makes them.
+fn send_blocks(py: Python<'_>, exchange: &Exchange, iterable: &Bound<'_, PyAny>) -> Result<(), Failure> {
     check_iterable(iterable)?;
     // PEP 3333: one block that is known to be the only one is the whole body.
     let single = iterable.len().is_ok_and(|length| length == 1);
