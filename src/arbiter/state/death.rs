@@ -72,9 +72,12 @@ impl State {
         }
         let reason = match status {
             Status::Code(APP_FAILED) => (APP_FAILED, "App failed to load."),
+            // Somebody stopped or killed it, which says nothing of the application.
+            Status::Code(0) | Status::Signal(_) if self.failures < BOOT_ATTEMPTS => {
+                return self.pause(self.failures, now);
+            }
+            Status::Code(0) | Status::Signal(_) => (BOOT_FAILED, "Workers keep dying while they boot."),
             Status::Code(_) => (BOOT_FAILED, "Worker failed to boot."),
-            Status::Signal(_) if self.failures < BOOT_ATTEMPTS => return self.pause(self.failures, now),
-            Status::Signal(_) => (BOOT_FAILED, "Workers keep dying while they boot."),
         };
         self.shut_down(Shutdown { code: reason.0, reason: Some(reason.1), quick: false }, now);
     }

@@ -180,19 +180,21 @@ fn the_first_boot_failing_ends_the_master_with_its_code() {
 }
 
 #[test]
-fn workers_killed_while_booting_are_tried_again_and_then_given_up() {
-    let mut world = World::start(1);
-    let mut age = 1;
-    loop {
-        world.exits(age, KILLED);
-        if world.acts().iter().any(|act| act == "exit 3") {
-            break;
+fn workers_ended_by_others_while_booting_are_tried_again_and_then_given_up() {
+    for status in [KILLED, Status::Code(0)] {
+        let mut world = World::start(1);
+        let mut age = 1;
+        loop {
+            world.exits(age, status);
+            if world.acts().iter().any(|act| act == "exit 3") {
+                break;
+            }
+            world.pass(31.0);
+            age += 1;
+            assert!(age < 20, "never gave up");
         }
-        world.pass(31.0);
-        age += 1;
-        assert!(age < 20, "never gave up");
+        assert!(age >= 3, "gave up after {age}");
     }
-    assert!(age >= 3, "gave up after {age}");
 }
 
 #[test]
