@@ -17,12 +17,10 @@ use crate::py::app;
 use crate::py::config_file::PythonLoader;
 use crate::py::failure::LoadError;
 use crate::py::surroundings::{self, Variables};
+use crate::wsgi::SERVER_SOFTWARE;
 
 /// What a start or a reload without an application says.
 pub const NO_APPLICATION: &str = "No application module specified.";
-
-/// What `SERVER_SOFTWARE` says, in the environment and in every environ.
-pub const SERVER_SOFTWARE: &str = concat!("rwsgi/", env!("CARGO_PKG_VERSION"));
 
 /// The exit status of a command line that cannot be read, as Python's argparse has it.
 const USAGE_ERROR: i32 = 2;

@@ -20,6 +20,9 @@ use super::text::native;
 use crate::http::{Decision, Detail, ForwardedRules, Head, PeerError, Policy, Scheme, percent_decode};
 use crate::net::{Listener, Peer};
 
+/// What `SERVER_SOFTWARE` says, in every environ and in the process's environment.
+pub const SERVER_SOFTWARE: &str = concat!("rwsgi/", env!("CARGO_PKG_VERSION"));
+
 /// Field names whose environ key is remembered. Bounded, because clients choose the names.
 const KNOWN_KEYS: usize = 256;
 
@@ -78,7 +81,7 @@ impl Server {
         environ.set_item("wsgi.run_once", false)?;
         environ.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
         environ.set_item("wsgi.input_terminated", true)?;
-        environ.set_item("SERVER_SOFTWARE", concat!("rwsgi/", env!("CARGO_PKG_VERSION")))?;
+        environ.set_item("SERVER_SOFTWARE", SERVER_SOFTWARE)?;
         let unix = match listener.local() {
             crate::net::Local::Tcp(local) => {
                 environ.set_item("SERVER_NAME", listener.server_name().unwrap_or_default())?;

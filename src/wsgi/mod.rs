@@ -15,7 +15,7 @@ mod serve;
 mod start_response;
 mod text;
 
-pub use environ::{Concurrency, Server};
+pub use environ::{Concurrency, SERVER_SOFTWARE, Server};
 pub use errors::ErrorStream;
 pub use exchange::Exchange;
 pub use file_wrapper::FileWrapper;
