@@ -138,9 +138,4 @@ impl<'a> Head<'a> {
         let framing = &self.ranges.framing;
         !framing.close && (self.version() == Version::Http11 || framing.keep_alive)
     }
-
-    /// Bytes of the head with its final empty line.
-    pub fn raw_len(&self) -> usize {
-        self.ranges.len
-    }
 }

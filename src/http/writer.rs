@@ -274,11 +274,6 @@ impl ResponseWriter {
         self.persistent
     }
 
-    /// The connection closes after this response, for a reason of the server's. Before the head, it says so.
-    pub fn refuse_keep_alive(&mut self) {
-        self.persistent = false;
-    }
-
     /// An error page in gunicorn's form instead of the response, and the end of the connection. Once the head of a response
     /// is out it cannot be taken back: then this only aborts.
     pub fn error_response(&mut self, status: u16, detail: &str) {
