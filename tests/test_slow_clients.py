@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import resource
+import signal
 import time
 from contextlib import ExitStack, contextmanager
 
@@ -160,3 +161,36 @@ def test_they_give_way_when_descriptors_run_out(serve) -> None:
         assert fetch(server.address, "/hello/app").status == 200
         server.wait_log("Cannot accept connections")
     assert server.workers() == [worker]
+
+
+def interrupt(worker: int) -> None:
+    """Signals that the worker survives, each while it waits for a client."""
+    for _ in range(20):
+        os.kill(worker, signal.SIGUSR1)
+        time.sleep(0.01)  # one at a time: equal pending signals become one
+
+
+def test_signals_do_not_cut_an_upload_that_is_streamed(serve) -> None:
+    server = serve(app="cases:app")
+    (worker,) = server.wait_workers(1)
+    size = 4 << 20
+    request = encode("POST", "/bodies/streamed", ("Content-Length", str(size)), body=b"x" * size)
+    with Connection(server.address) as client:
+        client.send(request[: size // 2])
+        server.wait_log("reading")
+        interrupt(worker)
+        server.send(signal.SIGTERM)
+        server.wait_log("Handling signal: term")
+        client.send(request[size // 2 :])
+        assert client.response().body == str(size).encode()
+    assert server.wait_exit() == 0
+
+
+def test_signals_do_not_cut_a_download_that_waits(serve) -> None:
+    server = serve(app="cases:app")
+    (worker,) = server.wait_workers(1)
+    with Connection(server.address) as client:
+        client.send(encode("GET", "/bodies/endless_blocks"))
+        server.wait_log("writing")
+        interrupt(worker)
+        assert len(client.response().body) == 512 * 65536

@@ -25,6 +25,11 @@ impl Peer {
             Self::Unix => None,
         }
     }
+
+    /// As the logs show it: the IP address, or nothing for a unix socket.
+    pub fn address(&self) -> String {
+        self.ip().map(|ip| ip.to_string()).unwrap_or_default()
+    }
 }
 
 /// What became of a write.
@@ -96,12 +101,14 @@ impl Stream {
         let _ = shutdown(self.fd(), Shutdown::Both);
     }
 
-    /// Waits until there is something to read. False when `limit` passed first.
+    /// Waits until there is something to read. False when `limit` passed first; `Interrupted` when a signal came, whose
+    /// handlers the caller must let run.
     pub fn block_until_readable(&self, limit: Option<Duration>) -> io::Result<bool> {
         self.block_until(PollFlags::POLLIN, limit)
     }
 
-    /// Waits until there is room to write. False when `limit` passed first.
+    /// Waits until there is room to write. False when `limit` passed first; `Interrupted` when a signal came, whose
+    /// handlers the caller must let run.
     pub fn block_until_writable(&self, limit: Option<Duration>) -> io::Result<bool> {
         self.block_until(PollFlags::POLLOUT, limit)
     }
@@ -111,8 +118,6 @@ impl Stream {
             limit.map_or(PollTimeout::NONE, |limit| PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX));
         match poll(&mut [PollFd::new(self.socket.as_fd(), what)], timeout) {
             Ok(ready) => Ok(ready > 0),
-            // Signals must reach the application: let the caller look.
-            Err(Errno::EINTR) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }

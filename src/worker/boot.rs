@@ -101,8 +101,7 @@ impl<E: std::fmt::Display> From<E> for Failure {
     }
 }
 
-fn serve(py: Python<'_>, boot: Boot) -> Result<(), Failure> {
-    let mut boot = boot;
+fn serve(py: Python<'_>, mut boot: Boot) -> Result<(), Failure> {
     signals::install_for_boot(py, &boot.logs)?;
     boot.blocked.release();
     reseed(py);

@@ -257,16 +257,8 @@ impl Reactor {
 
     fn refuse(&mut self, token: u64, fault: &PeerError) {
         let Some(connection) = self.table.get_mut(token) else { return };
-        let peer = connection.exchange.peer.ip().map(|ip| ip.to_string()).unwrap_or_default();
-        if fault.is_disconnect() {
-            log::debug!("Client at {peer} went away: {fault}");
-            return self.close(token);
-        }
-        log::warn!("Invalid request from ip={peer}: {fault}");
-        if let Some(mut response) = connection.exchange.response() {
-            response.refuse(fault.status(), &fault.page_message());
-        }
-        self.drain(token);
+        connection.exchange.refuse(fault);
+        if fault.is_disconnect() { self.close(token) } else { self.drain(token) }
     }
 
     /// The rest of the request did not come in time.

@@ -4,6 +4,7 @@
 //! each half is behind a lock that Python-facing calls only try: a thread that holds the interpreter never waits for one
 //! that needs it. After `end` every call raises.
 
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
@@ -70,6 +71,18 @@ impl Exchange {
         self.ended.store(true, Ordering::Release);
     }
 
+    /// Answers what the peer did wrong, and logs it once. One that is gone gets no more than a line for those who debug.
+    pub fn refuse(&self, fault: &PeerError) {
+        if fault.is_disconnect() {
+            log::debug!("Client at {} went away: {fault}", self.peer.address());
+        } else {
+            log::warn!("Invalid request from ip={}: {fault}", self.peer.address());
+        }
+        if let Some(mut response) = self.response() {
+            response.refuse(fault.status(), &fault.page_message());
+        }
+    }
+
     /// Remembers what the peer did wrong in the middle of its body.
     pub(super) fn set_fault(&self, fault: PeerError) {
         if let Some(mut kept) = available(self.fault.try_lock()) {
@@ -79,6 +92,17 @@ impl Exchange {
 
     pub(super) fn fault(&self) -> Option<PeerError> {
         available(self.fault.try_lock()).and_then(|kept| kept.clone())
+    }
+}
+
+/// Waits for a client without the interpreter, through whatever signals come. False when the wait timed out; raises what
+/// a signal's handler raised.
+pub(super) fn wait(py: Python<'_>, ready: impl Fn() -> io::Result<bool> + Sync) -> PyResult<bool> {
+    loop {
+        match py.detach(&ready) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => py.check_signals()?,
+            outcome => return Ok(outcome?),
+        }
     }
 }
 

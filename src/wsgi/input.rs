@@ -10,7 +10,7 @@ use pyo3::exceptions::{PyOSError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
-use super::exchange::Exchange;
+use super::exchange::{Exchange, wait};
 use crate::http::{Event, RequestReader};
 
 /// Room offered to each read of a body that is streamed.
@@ -56,11 +56,8 @@ impl Input {
                     reader.filled(count);
                     return Ok(());
                 }
-                None if py.detach(|| stream.block_until_readable(Some(STALLED)))? => {}
-                None => {
-                    py.check_signals()?;
-                    return Err(PyOSError::new_err("the client stopped sending the request's body"));
-                }
+                None if wait(py, || stream.block_until_readable(Some(STALLED)))? => {}
+                None => return Err(PyOSError::new_err("the client stopped sending the request's body")),
             }
         }
     }

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 
-use crate::http::{Finish, ResponseHead, ResponseWriter, http_date};
+use super::exchange::wait;
+use crate::http::{ResponseHead, ResponseWriter, http_date};
 use crate::net::{Sent, Stream};
 use crate::sys::clock;
 
@@ -67,7 +68,7 @@ impl Response {
         }
     }
 
-    /// Frames one block and offers it to the kernel; `more` says that another follows at once.
+    /// Frames one block and offers it to the kernel.
     pub(super) fn send_block(&mut self, py: Python<'_>, stream: &Stream, block: &[u8]) -> io::Result<()> {
         if block.len() < COPY_BELOW {
             self.writer.send_body(block);
@@ -133,11 +134,6 @@ impl Response {
         self.writer.error_response(status, message);
     }
 
-    /// Ends the response. While a file is still to follow its bytes count as sent.
-    pub(super) fn finish(&mut self) -> Finish {
-        self.writer.finish()
-    }
-
     /// Gives the kernel what it takes.
     pub fn drain(&mut self, stream: &Stream) -> io::Result<Drained> {
         let more = self.file.is_some();
@@ -184,8 +180,8 @@ impl Response {
             return Ok(());
         }
         while self.unsent() > HIGH_WATER / 2 {
-            if !py.detach(|| stream.block_until_writable(Some(STALLED)))? {
-                py.check_signals().map_err(io::Error::other)?;
+            let ready = wait(py, || stream.block_until_writable(Some(STALLED)));
+            if !ready.map_err(io::Error::other)? {
                 return Err(io::ErrorKind::TimedOut.into());
             }
             self.drain(stream)?;

@@ -17,7 +17,6 @@ use super::record::Record;
 use super::start_response::{StartResponse, unsent};
 use super::text;
 use crate::log::access_log::AccessLog;
-use crate::net::Peer;
 use crate::py::failure::traceback;
 use crate::sys::clock;
 
@@ -57,8 +56,7 @@ impl Application {
         let environ = match self.environ(py, server, exchange) {
             Ok(environ) => Some(environ),
             Err(EnvironError::Peer(fault)) => {
-                log::warn!("Invalid request from ip={}: {fault}", address(&exchange.peer));
-                respond(exchange, fault.status(), &fault.page_message());
+                exchange.refuse(&fault);
                 None
             }
             Err(EnvironError::Python(error)) => {
@@ -135,7 +133,7 @@ impl Application {
     /// Tells an exception to the error log, and to the client as far as that is still possible.
     fn report(&self, py: Python<'_>, exchange: &Arc<Exchange>, error: &PyErr) {
         if let Some(fault) = exchange.fault() {
-            return refuse(exchange, &fault);
+            return exchange.refuse(&fault);
         }
         let Some(mut response) = exchange.response() else { return };
         let traceback = traceback(py, error);
@@ -152,7 +150,7 @@ impl Application {
         let Some(log) = &self.access_log else { return };
         let (Some(reader), Some(response)) = (exchange.request(), exchange.response()) else { return };
         let Some(head) = reader.head() else { return };
-        let (remote_addr, status) = (address(&exchange.peer), response.status());
+        let (remote_addr, status) = (exchange.peer.address(), response.status());
         log.write(&Record { head, response: &response, environ, remote_addr, status, elapsed });
     }
 }
@@ -236,7 +234,7 @@ fn check_iterable(iterable: &Bound<'_, PyAny>) -> PyResult<()> {
 /// Ends the response. True if the connection may be used again.
 fn finish(exchange: &Exchange) -> bool {
     let Some(mut response) = exchange.response() else { return false };
-    let finish = response.finish();
+    let finish = response.writer.finish();
     if finish.missing > 0 {
         log::warn!("{} bytes short of its Content-Length: {}", finish.missing, line(exchange));
     }
@@ -254,24 +252,8 @@ fn close(py: Python<'_>, iterable: &Bound<'_, PyAny>) {
     }
 }
 
-/// The client's body broke the protocol while the application read it.
-fn refuse(exchange: &Exchange, fault: &crate::http::PeerError) {
-    if fault.is_disconnect() {
-        log::debug!("Client at {} went away: {fault}", address(&exchange.peer));
-    } else {
-        log::warn!("Invalid request from ip={}: {fault}", address(&exchange.peer));
-    }
-    respond(exchange, fault.status(), &fault.page_message());
-}
-
-fn respond(exchange: &Exchange, status: u16, message: &str) {
-    if let Some(mut response) = exchange.response() {
-        response.refuse(status, message);
-    }
-}
-
 fn abandon(exchange: &Exchange, error: &PyErr) {
-    log::debug!("Client at {} went away: {error}", address(&exchange.peer));
+    log::debug!("Client at {} went away: {error}", exchange.peer.address());
     if let Some(mut response) = exchange.response() {
         response.writer.abort();
     }
@@ -282,9 +264,4 @@ fn line(exchange: &Exchange) -> String {
     let reader = exchange.request();
     let head = reader.as_ref().and_then(|reader| reader.head());
     head.map_or_else(String::new, |head| format!("{} {}", head.method(), head.target().escape_ascii()))
-}
-
-/// The peer's address as the logs show it: empty for unix sockets.
-pub(super) fn address(peer: &Peer) -> String {
-    peer.ip().map(|ip| ip.to_string()).unwrap_or_default()
 }

@@ -139,3 +139,19 @@ def validated_empty(environ, start_response):
     environ["wsgi.input"].readline()
     start_response("204 No Content", [])
     return []
+
+
+def streamed(environ, start_response):
+    """Reads a body that is longer than what the server takes ahead, and says when it begins."""
+    environ["wsgi.errors"].write("reading\n")
+    length = len(environ["wsgi.input"].read())
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [str(length).encode()]
+
+
+def endless_blocks(environ, start_response):
+    """Makes more than any buffer holds, and says when it begins."""
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    environ["wsgi.errors"].write("writing\n")
+    for _ in range(512):
+        yield b"x" * 65536
