@@ -21,8 +21,7 @@ use crate::net::BindError;
 use crate::py::surroundings::{self, Variables};
 use crate::scoreboard::Scoreboard;
 
-/// Attempts to listen on an address that is in use: a predecessor may be on its way out.
-const BIND_ATTEMPTS: u32 = 5;
+/// Between attempts to listen on an address that is in use.
 const BIND_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the command line's side has prepared.
@@ -42,8 +41,7 @@ pub struct Setup {
 #[derive(Debug)]
 pub enum StartError {
     PidFile(PidFileError),
-    /// Told already, attempt by attempt.
-    Bind(String),
+    Bind(BindError),
     System(&'static str, io::Error),
 }
 
@@ -51,7 +49,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::PidFile(error) => error.fmt(f),
-            Self::Bind(place) => write!(f, "Can't connect to {place}"),
+            Self::Bind(error) => error.fmt(f),
             Self::System(what, error) => write!(f, "Cannot make {what}: {error}"),
         }
     }
@@ -103,24 +101,23 @@ pub(super) fn announce(generation: &Generation) {
     log::info!("Listening at: {} ({})", generation.urls.join(","), std::process::id());
 }
 
-/// Binds, again and again while an address is in use. False when a signal came meanwhile.
+/// Binds; while an address is in use as many times more as the settings say. False when a signal came meanwhile.
 fn listen(
     py: Python<'_>,
     generation: &mut Generation,
     pipes: &Pipes,
     inherited: &[RawFd],
 ) -> Result<bool, StartError> {
-    for attempt in 1.. {
-        let error: BindError = match generation.bind(None, inherited) {
+    for left in (0..=generation.settings.socket.bind_retries).rev() {
+        let error = match generation.bind(None, inherited) {
             Ok(()) => return Ok(true),
             Err(error) => error,
         };
-        log::error!("{error}");
         generation.close();
-        if attempt == BIND_ATTEMPTS || !error.in_use() {
-            let place = error.place();
-            return Err(StartError::Bind(place));
+        if left == 0 || !error.in_use() {
+            return Err(StartError::Bind(error));
         }
+        log::warn!("{error}. Trying again in 1 s ({left} left)");
         py.detach(|| pipes.wait(BIND_PAUSE));
         if pipes.take().iter().any(|signal| super::signals::ends(*signal)) {
             return Ok(false);

@@ -18,6 +18,7 @@ use nix::sys::socket::{
 };
 use nix::sys::stat::{Mode, umask};
 
+use super::holder::{Holder, holder};
 use super::stream::{Peer, Stream};
 use crate::config::{Address, Settings};
 use crate::sys::descriptors;
@@ -49,11 +50,24 @@ impl BindOptions {
 pub struct BindError {
     address: Address,
     reason: io::Error,
+    /// Who has the address, where it is in use and that can be told.
+    holder: Option<Holder>,
 }
 
 impl BindError {
+    fn new(address: &Address, reason: io::Error) -> Self {
+        let holder = match address {
+            Address::Tcp { host, port } | Address::Tcp6 { host, port } => resolve(host, *port)
+                .ok()
+                .filter(|_| reason.kind() == io::ErrorKind::AddrInUse)
+                .and_then(holder),
+            _ => None,
+        };
+        Self { address: address.clone(), reason, holder }
+    }
+
     /// The address as gunicorn's messages show it.
-    pub fn place(&self) -> String {
+    fn place(&self) -> String {
         match &self.address {
             Address::Tcp { host, port } | Address::Tcp6 { host, port } => format!("('{host}', {port})"),
             other => other.to_string(),
@@ -68,7 +82,10 @@ impl BindError {
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.reason.kind() {
-            io::ErrorKind::AddrInUse => write!(f, "Connection in use: {}", self.place()),
+            io::ErrorKind::AddrInUse => {
+                write!(f, "Connection in use: {}", self.place())?;
+                self.holder.as_ref().map_or(Ok(()), |holder| write!(f, ", held by {holder}"))
+            }
             io::ErrorKind::AddrNotAvailable => write!(f, "Invalid address: {}", self.place()),
             _ => write!(f, "connection to {} failed: {}", self.place(), self.reason),
         }
@@ -97,7 +114,7 @@ pub struct Listener {
 impl Listener {
     /// Opens a socket on `address` and listens.
     pub fn bind(address: &Address, options: &BindOptions) -> Result<Self, BindError> {
-        Self::open(address, options).map_err(|reason| BindError { address: address.clone(), reason })
+        Self::open(address, options).map_err(|reason| BindError::new(address, reason))
     }
 
     fn open(address: &Address, options: &BindOptions) -> io::Result<Self> {

@@ -1,5 +1,6 @@
 //! Sockets: listening ones, accepted ones, and waiting for either. No protocol, no policy, no Python.
 
+mod holder;
 mod listener;
 pub mod poller;
 mod stream;

@@ -24,5 +24,10 @@ section! {
         /// The kernel's own limit (`net.core.somaxconn`) applies as well. Sockets the server was started with
         /// keep theirs.
         backlog: Count = 2048 => { flags: &["--backlog"], metavar: "COUNT" }
+
+        /// Times to try again, a second apart, when an address is in use.
+        ///
+        /// For a start that overlaps with the end of a server that is being replaced.
+        bind_retries: Count = 0 => { flags: &["--bind-retries"], metavar: "COUNT" }
     }
 }
