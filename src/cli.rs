@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 use crate::arbiter::{self, Setup};
 use crate::config::{self, ConfigError, Parsed, Settings, Sources, VERSION_LINE, Warning};
 use crate::log::Logs;
+use crate::net::passed_sockets;
 use crate::py::app;
 use crate::py::config_file::PythonLoader;
 use crate::py::failure::LoadError;
@@ -24,6 +25,10 @@ pub const NO_APPLICATION: &str = "No application module specified.";
 
 /// The exit status of a command line that cannot be read, as Python's argparse has it.
 const USAGE_ERROR: i32 = 2;
+
+/// A service manager's variables: meant for this process, and neither for the application nor what it starts.
+const FOR_THE_MASTER: [&str; 6] =
+    ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
 /// Why there is nothing to run, and the exit status that says so.
 struct Refusal {
@@ -118,16 +123,16 @@ fn start(py: Python<'_>, sources: Sources, settings: Settings, variables: Variab
         log::debug!("Current configuration:");
         settings.print().lines().for_each(|line| log::debug!("  {line}"));
     }
+    for name in FOR_THE_MASTER {
+        surroundings::remove_variable(py, name)?;
+    }
     let app = match preload(py, &settings) {
         Ok(app) => app,
         Err(error) => return Ok(error.exit_code),
     };
-    let inherited = arbiter::inherited_sockets(&sources.env);
-    for name in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] {
-        surroundings::remove_variable(py, name)?;
-    }
+    let passed = passed_sockets(&sources.env);
     let to_file = settings.logging.errorlog != "-";
-    let started = arbiter::run(py, Setup { sources, settings, logs, app, variables, inherited });
+    let started = arbiter::run(py, Setup { sources, settings, logs, app, variables, passed });
     started
         .map_err(|error| {
             log::error!("{error}");

@@ -7,6 +7,7 @@
 
 #[cfg(feature = "python")]
 mod generation;
+pub mod notify;
 pub mod pidfile;
 #[cfg(feature = "python")]
 mod pipes;
@@ -25,7 +26,5 @@ mod start;
 pub mod state;
 mod wording;
 
-#[cfg(feature = "python")]
-pub use generation::inherited_sockets;
 #[cfg(feature = "python")]
 pub use start::{Setup, StartError, run};

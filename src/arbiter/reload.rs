@@ -52,7 +52,7 @@ impl Master {
         let settings = self.read_again(py, &running)?;
         let logs = Logs::open(&settings.logging)?;
         let mut generation = Generation::new(Arc::new(settings), logs);
-        let bound = generation.bind(self.current(), &self.inherited).map_err(|error| error.to_string());
+        let bound = generation.bind(self.current(), &self.passed).map_err(|error| error.to_string());
         let settled =
             bound.and_then(|()| self.move_pidfile(generation.settings.mechanics.pidfile.as_deref()));
         match settled {

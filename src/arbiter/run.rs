@@ -10,15 +10,16 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process;
 use std::sync::Arc;
 use std::time::Duration;
-use std::{os::fd::RawFd, process};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use pyo3::prelude::*;
 
 use super::generation::Generation;
+use super::notify::Notifier;
 use super::pidfile::PidFile;
 use super::pipes::Pipes;
 use super::seats::Seats;
@@ -28,6 +29,7 @@ use super::state::{Action, Event, State};
 use super::wording::Line;
 use crate::config::Sources;
 use crate::log::CRITICAL;
+use crate::net::Passed;
 use crate::py::surroundings::Variables;
 use crate::scoreboard::Scoreboard;
 use crate::sys::{clock, reap, title};
@@ -53,10 +55,11 @@ pub(super) struct Master {
     pub(super) generations: BTreeMap<u32, Generation>,
     pub(super) sources: Sources,
     pub(super) variables: Variables,
-    pub(super) inherited: Vec<RawFd>,
+    pub(super) passed: Vec<Passed>,
     pub(super) app: Option<Py<PyAny>>,
     pub(super) pidfile: Option<PidFile>,
     pub(super) dice: Dice,
+    notifier: Notifier,
     pid: u32,
 }
 
@@ -70,10 +73,11 @@ impl Master {
             seats: Seats::new(board),
             sources: Sources::default(),
             variables: Variables::default(),
-            inherited: Vec::new(),
+            passed: Vec::new(),
             app: None,
             pidfile: None,
             dice: Dice::new(),
+            notifier: Notifier::new(&[]),
             pid: process::id(),
         }
     }
@@ -83,11 +87,12 @@ impl Master {
         self,
         sources: Sources,
         variables: Variables,
-        inherited: Vec<RawFd>,
+        passed: Vec<Passed>,
         app: Option<Py<PyAny>>,
         pidfile: Option<PidFile>,
     ) -> Self {
-        Self { sources, variables, inherited, app, pidfile, ..self }
+        let notifier = Notifier::new(&sources.env);
+        Self { sources, variables, passed, app, pidfile, notifier, ..self }
     }
 
     /// Until the master ends. In a child, until the worker ends.
@@ -120,7 +125,10 @@ impl Master {
     }
 
     fn turn(&mut self, py: Python<'_>) -> Flow {
-        let limit = self.state.next_turn(clock::monotonic());
+        let now = clock::monotonic();
+        self.notifier.update(&self.state.summary(), self.seats.requests(), now);
+        let limit = self.state.next_turn(now);
+        let limit = self.notifier.turn_limit().map_or(limit, |notifier| limit.min(notifier));
         py.detach(|| self.pipes.wait(limit));
         // Signals before deaths: of a ^C that reached the whole group, the master's own part comes first.
         for signal in self.pipes.take() {

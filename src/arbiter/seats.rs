@@ -50,6 +50,11 @@ impl Seats {
         describe(&self.board.view(seat.slot), now)
     }
 
+    /// Requests served by the workers that are there now.
+    pub(super) fn requests(&self) -> u64 {
+        self.taken.iter().map(|seat| self.board.view(seat.slot).requests).fold(0, u64::wrapping_add)
+    }
+
     pub(super) fn beats(&self, now: Duration) -> Vec<Beat> {
         let beat = |seat: &Seat| {
             let view = self.board.view(seat.slot);

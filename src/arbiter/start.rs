@@ -4,7 +4,6 @@
 //! file, unix sockets) goes with it, however it ends; a forked worker comes back through here and touches none of it.
 //! Read next: `run.rs`.
 
-use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
@@ -17,7 +16,7 @@ use super::pipes::Pipes;
 use super::run::Master;
 use crate::config::{Settings, Sources};
 use crate::log::Logs;
-use crate::net::BindError;
+use crate::net::{BindError, Passed};
 use crate::py::surroundings::{self, Variables};
 use crate::scoreboard::Scoreboard;
 
@@ -34,7 +33,7 @@ pub struct Setup {
     /// What `raw_env` has set.
     pub variables: Variables,
     /// Sockets of a service manager.
-    pub inherited: Vec<RawFd>,
+    pub passed: Vec<Passed>,
 }
 
 /// Why the master cannot start.
@@ -60,12 +59,12 @@ impl std::error::Error for StartError {}
 /// Runs the master until it ends, and a worker until it ends in each forked child: the result is this process's exit
 /// status, whichever of the two it is.
 pub fn run(py: Python<'_>, setup: Setup) -> Result<i32, StartError> {
-    let Setup { sources, settings, logs, app, variables, inherited } = setup;
+    let Setup { sources, settings, logs, app, variables, passed } = setup;
     log::info!("Starting rwsgi {}", env!("CARGO_PKG_VERSION"));
     let pidfile = settings.mechanics.pidfile.as_deref().map(PidFile::create).transpose();
     let pidfile = pidfile.map_err(StartError::PidFile)?;
     let mut generation = Generation::new(Arc::new(settings), logs);
-    let prepared = prepare(py, &mut generation, &inherited);
+    let prepared = prepare(py, &mut generation, &passed);
     let Ok(Some((pipes, board))) = prepared else {
         generation.close();
         pidfile.iter().for_each(PidFile::remove);
@@ -73,7 +72,7 @@ pub fn run(py: Python<'_>, setup: Setup) -> Result<i32, StartError> {
     };
     log::info!("Using worker: {}", generation.settings.workers.worker_class.as_str());
     let master = Master::new(generation, pipes, board);
-    let status = master.with(sources, variables, inherited, app, pidfile).run(py);
+    let status = master.with(sources, variables, passed, app, pidfile).run(py);
     Ok(status)
 }
 
@@ -81,7 +80,7 @@ pub fn run(py: Python<'_>, setup: Setup) -> Result<i32, StartError> {
 fn prepare(
     py: Python<'_>,
     generation: &mut Generation,
-    inherited: &[RawFd],
+    passed: &[Passed],
 ) -> Result<Option<(Pipes, Scoreboard)>, StartError> {
     let board = Scoreboard::new().map_err(|error| StartError::System("the scoreboard", error))?;
     if let Err(error) = surroundings::forget_interrupts(py) {
@@ -89,7 +88,7 @@ fn prepare(
         log::warn!("SIGINT stays with Python: {error}");
     }
     let pipes = Pipes::open().map_err(|error| StartError::System("the signal pipe", error))?;
-    if !listen(py, generation, &pipes, inherited)? {
+    if !listen(py, generation, &pipes, passed)? {
         return Ok(None);
     }
     log::debug!("Arbiter booted");
@@ -106,10 +105,10 @@ fn listen(
     py: Python<'_>,
     generation: &mut Generation,
     pipes: &Pipes,
-    inherited: &[RawFd],
+    passed: &[Passed],
 ) -> Result<bool, StartError> {
     for left in (0..=generation.settings.socket.bind_retries).rev() {
-        let error = match generation.bind(None, inherited) {
+        let error = match generation.bind(None, passed) {
             Ok(()) => return Ok(true),
             Err(error) => error,
         };

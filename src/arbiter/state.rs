@@ -23,7 +23,7 @@ use std::time::Duration;
 use log::Level;
 use nix::sys::signal::Signal;
 
-use super::plan::Plan;
+use super::plan::{Plan, Summary};
 use super::signals::Command;
 use super::wording::Line;
 pub use crate::sys::reap::Ended as Status;
@@ -208,6 +208,23 @@ impl State {
     /// The generation that is kept alive.
     pub const fn generation(&self) -> u32 {
         self.current.generation
+    }
+
+    /// How the server as a whole is doing.
+    pub fn summary(&self) -> Summary {
+        let ready = self.active().filter(|worker| worker.ready).count();
+        let current = |worker: &&Worker| worker.generation == self.current.generation;
+        let old = self.active().any(|worker| !current(&worker));
+        let fresh = self.active().filter(|worker| current(worker) && worker.ready).count();
+        let stopping = self.shutdown.is_some();
+        Summary {
+            target: self.target,
+            ready,
+            settled: !stopping && !old && fresh >= self.target,
+            reloading: old,
+            stopping,
+            successor: None,
+        }
     }
 
     /// Whether anything may still be asked of this generation.

@@ -11,10 +11,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrLike, SockaddrStorage, UnixAddr, bind, getsockname,
-    listen, setsockopt, socket, sockopt,
+    getsockopt, listen, setsockopt, socket, sockopt,
 };
 use nix::sys::stat::{Mode, umask};
 
@@ -86,6 +87,9 @@ impl fmt::Display for BindError {
                 write!(f, "Connection in use: {}", self.place())?;
                 self.holder.as_ref().map_or(Ok(()), |holder| write!(f, ", held by {holder}"))
             }
+            _ if matches!(self.address, Address::Fd(_) | Address::Named(_)) => {
+                write!(f, "Cannot listen on {}: {}", self.place(), self.reason)
+            }
             io::ErrorKind::AddrNotAvailable => write!(f, "Invalid address: {}", self.place()),
             _ => write!(f, "connection to {} failed: {}", self.place(), self.reason),
         }
@@ -125,6 +129,7 @@ impl Listener {
             Address::Unix(path) => (unix_path(path, options)?, None, Some(std::path::absolute(path)?)),
             Address::Abstract(name) => (unix(&UnixAddr::new_abstract(name)?, options)?, None, None),
             Address::Fd(number) => (inherited(*number)?, None, None),
+            Address::Named(_) => return Err(io::Error::other("no socket of that name was passed")),
         };
         let local = local(&socket)?;
         Ok(Self { socket, address: address.clone(), local, host, file })
@@ -250,13 +255,20 @@ fn start(socket: OwnedFd, options: &BindOptions) -> io::Result<OwnedFd> {
 }
 
 fn inherited(number: i32) -> io::Result<OwnedFd> {
-    let socket = descriptors::adopt(number).ok_or_else(|| {
-        io::Error::other(format!("descriptor {number} is not open: it must be passed by the parent"))
-    })?;
+    let refused = |reason: &str| io::Error::other(format!("descriptor {number} is {reason}"));
+    let not_open = || refused("not open: it must be passed by the process that starts the server");
+    // Looked at before it is taken over: what is refused may be the terminal.
+    let socket = descriptors::borrow(&number, number);
+    match (getsockopt(&socket, sockopt::AcceptConn), getsockopt(&socket, sockopt::SockType)) {
+        (Ok(true), Ok(SockType::Stream)) => {}
+        (Err(Errno::EBADF), _) => return Err(not_open()),
+        (Err(_), _) => return Err(refused("not a socket")),
+        _ => return Err(refused("not a listening stream socket")),
+    }
+    let socket = descriptors::adopt(number).ok_or_else(not_open)?;
     // Both flags were the parent's choice; ours are what the loop and exec need.
     fcntl(&socket, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     fcntl(&socket, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-    listen(&socket, Backlog::MAXCONN)?;
     Ok(socket)
 }
 

@@ -2,8 +2,10 @@
 
 mod holder;
 mod listener;
+mod passed;
 pub mod poller;
 mod stream;
 
 pub use listener::{BindError, BindOptions, Listener, Local};
+pub use passed::{Passed, choose, passed_sockets};
 pub use stream::{Peer, Sent, Stream};
