@@ -8,6 +8,7 @@
 #[cfg(feature = "python")]
 mod generation;
 pub mod notify;
+pub mod oom;
 pub mod pidfile;
 #[cfg(feature = "python")]
 mod pipes;
