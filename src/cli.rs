@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pyo3::prelude::*;
 
-use crate::arbiter::{self, Setup};
+use crate::arbiter::{self, Setup, identity_of};
 use crate::config::{self, ConfigError, Parsed, Settings, Sources, VERSION_LINE, Warning};
 use crate::log::Logs;
 use crate::net::passed_sockets;
@@ -97,7 +97,7 @@ fn serve(py: Python<'_>, argv: Vec<OsString>) -> Result<i32, Refusal> {
         return Err(Refusal::new(NO_APPLICATION));
     };
     if settings.debugging.print_config || settings.debugging.check_config {
-        Logs::open(&settings.logging).map_err(Refusal::new)?;
+        Logs::open(&settings.logging, None).map_err(Refusal::new)?;
         return app::load(py, &spec).map(|_| 0).map_err(|error| Refusal::new(error.report()));
     }
     start(py, sources, settings, variables)
@@ -117,7 +117,8 @@ fn surround(py: Python<'_>, settings: &Settings, sources: &Sources) -> Result<Va
 }
 
 fn start(py: Python<'_>, sources: Sources, settings: Settings, variables: Variables) -> Result<i32, Refusal> {
-    let logs = Logs::open(&settings.logging).map_err(Refusal::new)?;
+    let identity = identity_of(&settings).map_err(Refusal::new)?;
+    let logs = Logs::open(&settings.logging, identity.as_ref()).map_err(Refusal::new)?;
     crate::log::install(logs.error.clone(), settings.logging.loglevel);
     if log::log_enabled!(log::Level::Debug) {
         log::debug!("Current configuration:");
@@ -132,7 +133,7 @@ fn start(py: Python<'_>, sources: Sources, settings: Settings, variables: Variab
     };
     let passed = passed_sockets(&sources.env);
     let to_file = settings.logging.errorlog != "-";
-    let started = arbiter::run(py, Setup { sources, settings, logs, app, variables, passed });
+    let started = arbiter::run(py, Setup { sources, settings, identity, logs, app, variables, passed });
     started
         .map_err(|error| {
             log::error!("{error}");

@@ -1,4 +1,4 @@
-"""What a service manager hears: ready when ready, reloads, stops, the watchdog; and that applications do not."""
+"""What a service manager hears: ready when ready, reloads, stops, the watchdog. Applications do not."""
 
 import os
 import signal

@@ -10,10 +10,13 @@ use crate::log::Logs;
 use crate::net::{BindError, BindOptions, Listener, Passed, choose};
 
 use super::plan::Plan;
+use crate::sys::identity::Identity;
 
 pub(super) struct Generation {
     pub(super) settings: Arc<Settings>,
     pub(super) logs: Logs,
+    /// Whom the workers are to become, if not what the master is.
+    pub(super) identity: Option<Arc<Identity>>,
     /// Sockets that all workers share.
     pub(super) listeners: Vec<Arc<Listener>>,
     /// Addresses each worker binds for itself (`reuse_port`), with the ports the kernel chose.
@@ -23,8 +26,8 @@ pub(super) struct Generation {
 }
 
 impl Generation {
-    pub(super) const fn new(settings: Arc<Settings>, logs: Logs) -> Self {
-        Self { settings, logs, listeners: Vec::new(), own: Vec::new(), urls: Vec::new() }
+    pub(super) const fn new(settings: Arc<Settings>, logs: Logs, identity: Option<Arc<Identity>>) -> Self {
+        Self { settings, logs, identity, listeners: Vec::new(), own: Vec::new(), urls: Vec::new() }
     }
 
     /// Listens on what the settings name; what `running` listens on already is taken from there.
@@ -39,6 +42,9 @@ impl Generation {
                 Some(listener) => listener,
                 None => Arc::new(Listener::bind(&address, &options)?),
             };
+            if let Some(identity) = &self.identity {
+                listener.give_to(identity)?;
+            }
             self.urls.push(listener.url());
             if options.reuse_port && listener.is_tcp() {
                 // Bound once to know that it can be; a socket that nobody accepts on must not stay.
@@ -83,6 +89,12 @@ impl Generation {
         let settings = &self.settings;
         settings.naming.proc_name.as_deref().or(settings.app_spec()).unwrap_or("rwsgi")
     }
+}
+
+/// Whom `settings` want the workers to be.
+pub fn identity_of(settings: &Settings) -> Result<Option<Arc<Identity>>, String> {
+    let (user, group) = (settings.identity.user.as_deref(), settings.identity.group.as_deref());
+    Ok(Identity::of(user, group)?.map(Arc::new))
 }
 
 fn addresses(settings: &Settings, passed: &[Passed]) -> Vec<Address> {

@@ -28,4 +28,6 @@ pub mod state;
 mod wording;
 
 #[cfg(feature = "python")]
+pub use generation::identity_of;
+#[cfg(feature = "python")]
 pub use start::{Setup, StartError, run};

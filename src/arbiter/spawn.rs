@@ -84,6 +84,7 @@ impl Master {
         let settings = Arc::clone(&generation.settings);
         self.variables.apply(py, &settings.mechanics.raw_env).map_err(|error| error.to_string())?;
         let (title, logs) = (format!("rwsgi: worker [{}]", generation.name()), generation.logs.clone());
+        let identity = generation.identity.clone();
         let listeners = generation.into_listeners().map_err(|error| error.to_string())?;
         Ok(Boot {
             settings,
@@ -94,6 +95,7 @@ impl Master {
             lifeline: ends.lifeline,
             notice: ends.notice,
             logs,
+            identity,
             app: self.app,
             title,
             max_requests,

@@ -19,6 +19,7 @@ use crate::log::Logs;
 use crate::net::{BindError, Passed};
 use crate::py::surroundings::{self, Variables};
 use crate::scoreboard::Scoreboard;
+use crate::sys::identity::Identity;
 
 /// Between attempts to listen on an address that is in use.
 const BIND_PAUSE: Duration = Duration::from_secs(1);
@@ -27,6 +28,8 @@ const BIND_PAUSE: Duration = Duration::from_secs(1);
 pub struct Setup {
     pub sources: Sources,
     pub settings: Settings,
+    /// Whom the workers are to become.
+    pub identity: Option<Arc<Identity>>,
     pub logs: Logs,
     /// The preloaded application.
     pub app: Option<Py<PyAny>>,
@@ -59,11 +62,11 @@ impl std::error::Error for StartError {}
 /// Runs the master until it ends, and a worker until it ends in each forked child: the result is this process's exit
 /// status, whichever of the two it is.
 pub fn run(py: Python<'_>, setup: Setup) -> Result<i32, StartError> {
-    let Setup { sources, settings, logs, app, variables, passed } = setup;
+    let Setup { sources, settings, identity, logs, app, variables, passed } = setup;
     log::info!("Starting rwsgi {}", env!("CARGO_PKG_VERSION"));
     let pidfile = settings.mechanics.pidfile.as_deref().map(PidFile::create).transpose();
     let pidfile = pidfile.map_err(StartError::PidFile)?;
-    let mut generation = Generation::new(Arc::new(settings), logs);
+    let mut generation = Generation::new(Arc::new(settings), logs, identity);
     let prepared = prepare(py, &mut generation, &passed);
     let Ok(Some((pipes, board))) = prepared else {
         generation.close();

@@ -23,6 +23,7 @@ use super::holder::{Holder, holder};
 use super::stream::{Peer, Stream};
 use crate::config::{Address, Settings};
 use crate::sys::descriptors;
+use crate::sys::identity::Identity;
 
 /// What a listening socket needs to know besides its address.
 #[derive(Clone, Copy, Debug)]
@@ -186,6 +187,12 @@ impl Listener {
     /// The address as configured: how a reload tells whether it changed.
     pub const fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// Gives the file of a unix socket to `owner`.
+    pub fn give_to(&self, owner: &Identity) -> Result<(), BindError> {
+        let given = self.file.as_deref().map_or(Ok(()), |path| owner.own_path(path));
+        given.map_err(|reason| BindError::new(&self.address, reason))
     }
 
     /// Removes the file of a unix socket. For the master, when the last listener of this path is going.

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod descriptors;
 #[cfg(feature = "python")]
 pub mod fork;
+pub mod identity;
 pub mod reap;
 pub mod shared;
 pub mod signals;

@@ -272,7 +272,7 @@ fn gunicorn_settings_to_come_are_refused_unless_they_ask_for_nothing() {
             format!("'{name}' is a gunicorn setting that rwsgi does not support yet (conf.py:2); remove it");
         assert_eq!((error.exit_code, error.message), (1, expected));
     }
-    for args in ["-D", "--daemon", "--reload", "--user www", "-u www", "--proxy-protocol", "--certfile=a"] {
+    for args in ["-D", "--daemon", "--reload", "--paste p", "--proxy-protocol", "--certfile=a"] {
         let error = start(args).error();
         assert!(
             error.exit_code == 2 && error.message.contains("(command line); remove it"),
@@ -282,6 +282,7 @@ fn gunicorn_settings_to_come_are_refused_unless_they_ask_for_nothing() {
     let harmless = [
         ("daemon", Raw::Bool(false)),
         ("user", Raw::None),
+        ("paste", Raw::None),
         ("protocol", Raw::from("http")),
         ("proxy_protocol", Raw::Bool(false)),
         ("raw_paste_global_conf", Raw::List(vec![])),
