@@ -7,9 +7,11 @@
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 
 use pyo3::prelude::*;
 
+use crate::arbiter::daemon::{self, Launcher, Side};
 use crate::arbiter::{self, Setup, identity_of};
 use crate::config::{self, ConfigError, Parsed, Settings, Sources, VERSION_LINE, Warning};
 use crate::log::Logs;
@@ -40,6 +42,15 @@ impl Refusal {
     fn new(message: impl Into<String>) -> Self {
         Self { status: 1, message: message.into() }
     }
+
+    fn tell(self) -> i32 {
+        complain(&format!("Error: {}", self.message));
+        // The parser's own errors show it where it belongs.
+        if self.status == USAGE_ERROR && !self.message.contains("Usage:") {
+            complain("\nUsage: rwsgi [OPTIONS] [APP_MODULE]");
+        }
+        self.status
+    }
 }
 
 impl From<ConfigError> for Refusal {
@@ -65,14 +76,7 @@ impl From<io::Error> for Refusal {
 pub fn main(py: Python<'_>, argv: Vec<OsString>) -> i32 {
     match catch_unwind(AssertUnwindSafe(|| serve(py, argv))) {
         Ok(Ok(status)) => status,
-        Ok(Err(refusal)) => {
-            complain(&format!("Error: {}", refusal.message));
-            // The parser's own errors show it where it belongs.
-            if refusal.status == USAGE_ERROR && !refusal.message.contains("Usage:") {
-                complain("\nUsage: rwsgi [OPTIONS] [APP_MODULE]");
-            }
-            refusal.status
-        }
+        Ok(Err(refusal)) => refusal.tell(),
         Err(_) => {
             complain("Error: rwsgi failed in a way it should not have; the lines above say where.");
             1
@@ -100,7 +104,15 @@ fn serve(py: Python<'_>, argv: Vec<OsString>) -> Result<i32, Refusal> {
         Logs::open(&settings.logging, None).map_err(Refusal::new)?;
         return app::load(py, &spec).map(|_| 0).map_err(|error| Refusal::new(error.report()));
     }
-    start(py, sources, settings, variables)
+    let launcher = match daemonize(py, &sources, &settings)? {
+        Side::Server(launcher) => launcher,
+        Side::Terminal(status) => return Ok(status),
+    };
+    let started = start(py, sources, settings, variables, Rc::clone(&launcher));
+    let status = started.unwrap_or_else(Refusal::tell);
+    // In a worker the line is closed, and this says nothing.
+    launcher.conclude(status);
+    Ok(status)
 }
 
 /// The directory, `sys.path` and the variables, as the application is to find them.
@@ -116,7 +128,25 @@ fn surround(py: Python<'_>, settings: &Settings, sources: &Sources) -> Result<Va
     Ok(variables)
 }
 
-fn start(py: Python<'_>, sources: Sources, settings: Settings, variables: Variables) -> Result<i32, Refusal> {
+/// Into the background, if the settings say so; an upgraded master is there already.
+fn daemonize(py: Python<'_>, sources: &Sources, settings: &Settings) -> Result<Side, Refusal> {
+    let given = |name: &str| sources.env.iter().any(|(key, _)| key == name);
+    if !settings.mechanics.daemon || given("GUNICORN_PID") || given("RWSGI_HANDOVER") {
+        return Ok(Side::Server(Rc::default()));
+    }
+    for warning in daemon::warnings(settings, given("NOTIFY_SOCKET")) {
+        complain(&format!("Warning: {warning}"));
+    }
+    Ok(daemon::detach(py, settings)?)
+}
+
+fn start(
+    py: Python<'_>,
+    sources: Sources,
+    settings: Settings,
+    variables: Variables,
+    launcher: Rc<Launcher>,
+) -> Result<i32, Refusal> {
     let identity = identity_of(&settings).map_err(Refusal::new)?;
     let logs = Logs::open(&settings.logging, identity.as_ref()).map_err(Refusal::new)?;
     crate::log::install(logs.error.clone(), settings.logging.loglevel);
@@ -133,7 +163,8 @@ fn start(py: Python<'_>, sources: Sources, settings: Settings, variables: Variab
     };
     let passed = passed_sockets(&sources.env);
     let to_file = settings.logging.errorlog != "-";
-    let started = arbiter::run(py, Setup { sources, settings, identity, logs, app, variables, passed });
+    let started =
+        arbiter::run(py, Setup { sources, settings, identity, logs, app, variables, passed, launcher });
     started
         .map_err(|error| {
             log::error!("{error}");

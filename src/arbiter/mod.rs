@@ -6,6 +6,8 @@
 //! ends the loop.
 
 #[cfg(feature = "python")]
+pub mod daemon;
+#[cfg(feature = "python")]
 mod generation;
 pub mod notify;
 pub mod oom;

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use pyo3::prelude::*;
 
+use super::daemon::Launcher;
 use super::generation::Generation;
 use super::notify::Notifier;
 use super::pidfile::PidFile;
@@ -60,6 +62,7 @@ pub(super) struct Master {
     pub(super) pidfile: Option<PidFile>,
     pub(super) dice: Dice,
     notifier: Notifier,
+    pub(super) launcher: Rc<Launcher>,
     pid: u32,
 }
 
@@ -78,6 +81,7 @@ impl Master {
             pidfile: None,
             dice: Dice::new(),
             notifier: Notifier::new(&[]),
+            launcher: Rc::default(),
             pid: process::id(),
         }
     }
@@ -93,6 +97,11 @@ impl Master {
     ) -> Self {
         let notifier = Notifier::new(&sources.env);
         Self { sources, variables, passed, app, pidfile, notifier, ..self }
+    }
+
+    /// Who waits for the workers to be ready.
+    pub(super) fn telling(self, launcher: Rc<Launcher>) -> Self {
+        Self { launcher, ..self }
     }
 
     /// Until the master ends. In a child, until the worker ends.
@@ -126,7 +135,11 @@ impl Master {
 
     fn turn(&mut self, py: Python<'_>) -> Flow {
         let now = clock::monotonic();
-        self.notifier.update(&self.state.summary(), self.seats.requests(), now);
+        let summary = self.state.summary();
+        self.notifier.update(&summary, self.seats.requests(), now);
+        if summary.settled {
+            self.launcher.conclude(0);
+        }
         let limit = self.state.next_turn(now);
         let limit = self.notifier.turn_limit().map_or(limit, |notifier| limit.min(notifier));
         py.detach(|| self.pipes.wait(limit));

@@ -76,6 +76,7 @@ impl Master {
 
     fn boot(mut self, py: Python<'_>, birth: Birth) -> Result<Boot, String> {
         let Birth { generation: number, slot, max_requests, blocked } = birth;
+        self.launcher.close();
         let ends = self.pipes.worker_side();
         restore_default(&signals::all()).map_err(|error| error.to_string())?;
         let generation = self.generations.remove(&number).ok_or("its generation is gone")?;

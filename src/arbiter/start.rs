@@ -4,12 +4,14 @@
 //! file, unix sockets) goes with it, however it ends; a forked worker comes back through here and touches none of it.
 //! Read next: `run.rs`.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
 use pyo3::prelude::*;
 
+use super::daemon::Launcher;
 use super::generation::Generation;
 use super::pidfile::{PidFile, PidFileError};
 use super::pipes::Pipes;
@@ -37,6 +39,8 @@ pub struct Setup {
     pub variables: Variables,
     /// Sockets of a service manager.
     pub passed: Vec<Passed>,
+    /// Who waits for a daemon to be ready.
+    pub launcher: Rc<Launcher>,
 }
 
 /// Why the master cannot start.
@@ -62,12 +66,12 @@ impl std::error::Error for StartError {}
 /// Runs the master until it ends, and a worker until it ends in each forked child: the result is this process's exit
 /// status, whichever of the two it is.
 pub fn run(py: Python<'_>, setup: Setup) -> Result<i32, StartError> {
-    let Setup { sources, settings, identity, logs, app, variables, passed } = setup;
+    let Setup { sources, settings, identity, logs, app, variables, passed, launcher } = setup;
     log::info!("Starting rwsgi {}", env!("CARGO_PKG_VERSION"));
     let pidfile = settings.mechanics.pidfile.as_deref().map(PidFile::create).transpose();
     let pidfile = pidfile.map_err(StartError::PidFile)?;
     let mut generation = Generation::new(Arc::new(settings), logs, identity);
-    let prepared = prepare(py, &mut generation, &passed);
+    let prepared = prepare(py, &mut generation, &passed, &launcher);
     let Ok(Some((pipes, board))) = prepared else {
         generation.close();
         pidfile.iter().for_each(PidFile::remove);
@@ -75,7 +79,7 @@ pub fn run(py: Python<'_>, setup: Setup) -> Result<i32, StartError> {
     };
     log::info!("Using worker: {}", generation.settings.workers.worker_class.as_str());
     let master = Master::new(generation, pipes, board);
-    let status = master.with(sources, variables, passed, app, pidfile).run(py);
+    let status = master.with(sources, variables, passed, app, pidfile).telling(launcher).run(py);
     Ok(status)
 }
 
@@ -84,6 +88,7 @@ fn prepare(
     py: Python<'_>,
     generation: &mut Generation,
     passed: &[Passed],
+    launcher: &Launcher,
 ) -> Result<Option<(Pipes, Scoreboard)>, StartError> {
     let board = Scoreboard::new().map_err(|error| StartError::System("the scoreboard", error))?;
     if let Err(error) = surroundings::forget_interrupts(py) {
@@ -94,6 +99,8 @@ fn prepare(
     if !listen(py, generation, &pipes, passed)? {
         return Ok(None);
     }
+    let let_go = launcher.leave_terminal(&generation.settings);
+    let_go.map_err(|error| StartError::System("the standard streams of a daemon", error))?;
     log::debug!("Arbiter booted");
     announce(generation);
     Ok(Some((pipes, board)))

@@ -48,12 +48,11 @@ const LOCAL_PEERS: &[&str] = &["'127.0.0.1,::1'"];
 
 pub static UNSUPPORTED: &[Unsupported] = &[
     // Process
-    switch("daemon", &["-D", "--daemon"]),
     moot(switch("initgroups", &["--initgroups"]), "workers always have all groups of their `user`"),
     value("default_proc_name", &[], &["'gunicorn'"]),
     moot(
         value("worker_tmp_dir", &["--worker-tmp-dir"], &["None"]),
-        "workers need no file to show that they live",
+        "workers show that they live through shared memory, not a file",
     ),
     moot(value("tmp_upload_dir", &[], &["None"]), "uploads go to no file"),
     // Development
@@ -63,7 +62,6 @@ pub static UNSUPPORTED: &[Unsupported] = &[
     switch("spew", &["--spew"]),
     // Logging
     switch("capture_output", &["--capture-output"]),
-    switch("enable_stdio_inheritance", &["-R", "--enable-stdio-inheritance"]),
     value("logger_class", &["--logger-class"], &["'gunicorn.glogging.Logger'"]),
     value("logconfig", &["--log-config"], &["None"]),
     value("logconfig_dict", &[], &["{}"]),

@@ -1,5 +1,6 @@
 //! File descriptors by number: borrowing, taking over, replacing what is behind one, and accepting.
 
+use std::fs::OpenOptions;
 use std::io;
 use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -33,6 +34,14 @@ pub fn replace(target: &OwnedFd, fresh: &impl AsFd) -> io::Result<()> {
     // SAFETY: sets a flag on a descriptor we own. A failure would leave it open in programs the application starts.
     unsafe { libc::fcntl(to, libc::F_SETFD, libc::FD_CLOEXEC) };
     Ok(())
+}
+
+/// Puts /dev/null behind `stream`, for programs it starts as well.
+pub fn silence(stream: &(impl AsFd + ?Sized)) -> io::Result<()> {
+    let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    // SAFETY: both numbers are open and owned by others for the call; what was behind the stream is closed by the kernel.
+    let result = unsafe { libc::dup2(null.as_raw_fd(), stream.as_fd().as_raw_fd()) };
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Accepts one connection, non-blocking and closed on exec, with the peer's address (`None` for unix sockets). A

@@ -266,13 +266,13 @@ fn a_value_is_checked_also_where_it_is_replaced() {
 #[test]
 fn gunicorn_settings_to_come_are_refused_unless_they_ask_for_nothing() {
     let function = Raw::Callable("<function pre_fork>".into());
-    for (name, value) in [("daemon", Raw::Bool(true)), ("pre_fork", function), ("certfile", Raw::from("a"))] {
+    for (name, value) in [("reload", Raw::Bool(true)), ("pre_fork", function), ("certfile", Raw::from("a"))] {
         let error = start("").file(&[("x", Raw::None), (name, value)]).error();
         let expected =
             format!("'{name}' is a gunicorn setting that rwsgi does not support yet (conf.py:2); remove it");
         assert_eq!((error.exit_code, error.message), (1, expected));
     }
-    for args in ["-D", "--daemon", "--reload", "--paste p", "--proxy-protocol", "--certfile=a"] {
+    for args in ["--spew", "--reload", "--paste p", "--proxy-protocol", "--certfile=a"] {
         let error = start(args).error();
         assert!(
             error.exit_code == 2 && error.message.contains("(command line); remove it"),
@@ -280,7 +280,7 @@ fn gunicorn_settings_to_come_are_refused_unless_they_ask_for_nothing() {
         );
     }
     let harmless = [
-        ("daemon", Raw::Bool(false)),
+        ("spew", Raw::Bool(false)),
         ("user", Raw::None),
         ("paste", Raw::None),
         ("protocol", Raw::from("http")),
