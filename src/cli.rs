@@ -20,6 +20,7 @@ use crate::py::app;
 use crate::py::config_file::PythonLoader;
 use crate::py::failure::LoadError;
 use crate::py::surroundings::{self, Variables};
+use crate::sys::descriptors::open_standard_streams;
 use crate::wsgi::SERVER_SOFTWARE;
 
 /// What a start or a reload without an application says.
@@ -74,6 +75,7 @@ impl From<io::Error> for Refusal {
 /// Runs the server with these arguments (the program's name left out). The result is the exit status of this process:
 /// the master's, or in a forked child the worker's.
 pub fn main(py: Python<'_>, argv: Vec<OsString>) -> i32 {
+    open_standard_streams();
     match catch_unwind(AssertUnwindSafe(|| serve(py, argv))) {
         Ok(Ok(status)) => status,
         Ok(Err(refusal)) => refusal.tell(),

@@ -86,6 +86,7 @@ impl Master {
         self.variables.apply(py, &settings.mechanics.raw_env).map_err(|error| error.to_string())?;
         let (title, logs) = (format!("rwsgi: worker [{}]", generation.name()), generation.logs.clone());
         let identity = generation.identity.clone();
+        logs.forget_losses();
         let listeners = generation.into_listeners().map_err(|error| error.to_string())?;
         Ok(Boot {
             settings,

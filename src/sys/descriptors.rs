@@ -36,6 +36,24 @@ pub fn replace(target: &OwnedFd, fresh: &impl AsFd) -> io::Result<()> {
     Ok(())
 }
 
+/// Puts /dev/null where a standard stream is closed: a socket or a log that got its number would receive what others
+/// print.
+pub fn open_standard_streams() {
+    loop {
+        // SAFETY: the path is a C string. open(2) takes the lowest number that is free, so holes are filled in order;
+        // not closed on exec, as programs expect of these numbers.
+        let fd = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) };
+        if fd > libc::STDERR_FILENO {
+            // SAFETY: opened just now, and known to nobody else.
+            unsafe { libc::close(fd) };
+            return;
+        }
+        if fd == -1 {
+            return;
+        }
+    }
+}
+
 /// Puts /dev/null behind `stream`, for programs it starts as well.
 pub fn silence(stream: &(impl AsFd + ?Sized)) -> io::Result<()> {
     let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
