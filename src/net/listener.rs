@@ -20,7 +20,7 @@ use nix::sys::stat::{Mode, umask};
 
 use super::stream::{Peer, Stream};
 use crate::config::{Address, Settings};
-use crate::sys::descriptors;
+use crate::sys::{descriptors, handshakes};
 
 /// What a listening socket needs to know besides its address.
 #[derive(Clone, Copy, Debug)]
@@ -164,6 +164,15 @@ impl Listener {
     /// The address as configured: how a reload tells whether it changed.
     pub const fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// Lets no new connection into the queue, so that it can be emptied for good. A unix socket needs no such thing: its
+    /// file is removed first.
+    pub fn refuse_connections(&self) -> io::Result<()> {
+        match self.local {
+            Local::Tcp(_) => handshakes::refuse(self.as_fd()),
+            Local::Unix(_) => Ok(()),
+        }
     }
 
     /// Removes the file of a unix socket. For the master, when the last listener of this path is going.
