@@ -31,14 +31,12 @@ impl Generation {
         Self { settings, logs, listeners: Vec::new(), own: Vec::new(), urls: Vec::new() }
     }
 
-    /// Listens on what the settings name; what `running` listens on already is taken from there.
-    pub(super) fn bind(&mut self, running: Option<&Self>, inherited: &[RawFd]) -> Result<(), BindError> {
+    /// Listens on what the settings name; what `open` listens on already is taken from there.
+    pub(super) fn bind(&mut self, open: &[Arc<Listener>], inherited: &[RawFd]) -> Result<(), BindError> {
         let options = BindOptions::of(&self.settings);
         (self.own, self.urls) = (Vec::new(), Vec::new());
         for address in addresses(&self.settings, inherited) {
-            let known = running.and_then(|running| {
-                running.listeners.iter().find(|listener| *listener.address() == address).cloned()
-            });
+            let known = open.iter().find(|listener| *listener.address() == address).cloned();
             let listener = match known {
                 Some(listener) => listener,
                 None => Arc::new(Listener::bind(&address, &options)?),
@@ -64,6 +62,17 @@ impl Generation {
         Ok(listeners)
     }
 
+    /// A generation whose workers live, but whose settings went with the program before this one.
+    pub(super) fn stand_in(&self) -> Self {
+        Self {
+            settings: Arc::clone(&self.settings),
+            logs: self.logs.clone(),
+            listeners: self.listeners.clone(),
+            own: self.own.clone(),
+            urls: self.urls.clone(),
+        }
+    }
+
     /// Closes the sockets, and removes the files of those that nobody else holds.
     pub(super) fn close(&mut self) {
         for listener in self.listeners.drain(..) {
@@ -73,12 +82,20 @@ impl Generation {
         }
     }
 
+    /// Closes the sockets, which another master listens on.
+    pub(super) fn leave(&mut self) {
+        self.listeners.clear();
+    }
+
     pub(super) fn plan(&self) -> Plan {
         let workers = &self.settings.workers;
         Plan {
             workers: workers.workers.min(crate::scoreboard::SLOTS / 2),
             timeout: workers.timeout,
             graceful_timeout: workers.graceful_timeout,
+            drain_delay: workers.drain_delay,
+            daemon: false,
+            terminal: terminal(),
         }
     }
 
@@ -87,6 +104,11 @@ impl Generation {
         let settings = &self.settings;
         settings.naming.proc_name.as_deref().or(settings.app_spec()).unwrap_or("rwsgi")
     }
+}
+
+/// A terminal can send this process signals of its own accord.
+fn terminal() -> bool {
+    std::fs::File::open("/dev/tty").is_ok()
 }
 
 /// Sockets the process was started with take the place of all others.

@@ -7,10 +7,14 @@
 
 #[cfg(feature = "python")]
 mod generation;
+pub mod handover;
 pub mod pidfile;
 #[cfg(feature = "python")]
 mod pipes;
 pub mod plan;
+pub mod program;
+#[cfg(feature = "python")]
+mod reexec;
 #[cfg(feature = "python")]
 mod reload;
 #[cfg(feature = "python")]
@@ -28,4 +32,6 @@ mod wording;
 #[cfg(feature = "python")]
 pub use generation::inherited_sockets;
 #[cfg(feature = "python")]
-pub use start::{Setup, StartError, run};
+pub use reexec::{OLD_MASTER, OLD_SOCKETS};
+#[cfg(feature = "python")]
+pub use start::{Kept, Setup, StartError, run};

@@ -17,6 +17,7 @@ mod beat;
 mod death;
 pub use death::{APP_FAILED, BOOT_FAILED};
 mod reload;
+mod resume;
 mod stop;
 #[cfg(test)]
 mod tests;

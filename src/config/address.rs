@@ -50,6 +50,27 @@ impl Address {
     }
 }
 
+impl Address {
+    /// The descriptor, of a socket the process was started with.
+    pub const fn number(&self) -> Option<RawFd> {
+        match self {
+            Self::Fd(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// As `parse` reads it.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Tcp { host, port } => format!("{host}:{port}"),
+            Self::Tcp6 { host, port } => format!("[{host}]:{port}"),
+            Self::Unix(path) => format!("unix:{}", path.display()),
+            Self::Abstract(name) => format!("unix:\0{}", String::from_utf8_lossy(name)),
+            Self::Fd(number) => format!("fd://{number}"),
+        }
+    }
+}
+
 /// As gunicorn's log lines show it.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -147,6 +168,8 @@ mod tests {
                 Ok(shown.to_owned()),
                 "{text}"
             );
+            let parsed = Address::parse(text).unwrap();
+            assert_eq!(Address::parse(&parsed.text()), Ok(parsed), "{text}");
         }
         assert_eq!(Address::parse("unix:\0app"), Ok(Address::Abstract(b"app".to_vec())));
         assert_eq!(Address::parse("fd://3"), Ok(Address::Fd(3)));

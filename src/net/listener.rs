@@ -7,11 +7,12 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrLike, SockaddrStorage, UnixAddr, bind, getsockname,
     listen, setsockopt, socket, sockopt,
@@ -100,6 +101,18 @@ impl Listener {
         Self::open(address, options).map_err(|reason| BindError { address: address.clone(), reason })
     }
 
+    /// A listening socket that another program opened for `address`. Fails if `fd` is none.
+    pub fn adopt(fd: RawFd, address: &Address) -> io::Result<Self> {
+        let socket = inherited(fd)?;
+        let local = local(&socket)?;
+        let (host, file) = match address {
+            Address::Tcp { host, .. } | Address::Tcp6 { host, .. } => (Some(host.clone()), None),
+            Address::Unix(path) => (None, Some(std::path::absolute(path)?)),
+            Address::Abstract(_) | Address::Fd(_) => (None, None),
+        };
+        Ok(Self { socket, address: address.clone(), local, host, file })
+    }
+
     fn open(address: &Address, options: &BindOptions) -> io::Result<Self> {
         let (socket, host, file) = match address {
             Address::Tcp { host, port } | Address::Tcp6 { host, port } => {
@@ -135,6 +148,12 @@ impl Listener {
     pub fn accept(&self) -> io::Result<(Stream, Peer)> {
         let (socket, peer) = descriptors::accept(self.socket.as_fd())?;
         Ok((Stream::new(socket), peer.map_or(Peer::Unix, Peer::Ip)))
+    }
+
+    /// Whether a connection waits to be accepted.
+    pub fn has_waiting(&self) -> bool {
+        let mut watched = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
+        poll(&mut watched, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
     }
 
     pub const fn local(&self) -> &Local {

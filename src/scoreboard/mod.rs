@@ -20,6 +20,9 @@ pub use slot::{Serving, SlotView, SlotWriter, Stage};
 /// Workers that can exist at one time, of all generations. Pages of unused slots are never touched.
 pub const SLOTS: usize = 1024;
 
+/// Raised when the meaning of a field changes: a program of another version must not read this one's board.
+pub const LAYOUT: u32 = 1;
+
 struct Board {
     /// The generation whose boot failure has been told, so that it is told once however many workers meet it.
     reported: AtomicU32,

@@ -61,13 +61,15 @@ impl<T: Shareable> SharedMap<T> {
     }
 }
 
+/// A file in memory, without a name in any file system.
 #[cfg(target_os = "linux")]
-fn nameless() -> io::Result<OwnedFd> {
+pub fn nameless() -> io::Result<OwnedFd> {
     Ok(nix::sys::memfd::memfd_create(c"rwsgi", nix::sys::memfd::MFdFlags::MFD_CLOEXEC)?)
 }
 
+/// A file in memory, without a name in any file system.
 #[cfg(not(target_os = "linux"))]
-fn nameless() -> io::Result<OwnedFd> {
+pub fn nameless() -> io::Result<OwnedFd> {
     use nix::fcntl::OFlag;
     use nix::sys::mman::{shm_open, shm_unlink};
     let name = format!("/rwsgi-{}", std::process::id());

@@ -8,6 +8,7 @@ use std::time::Duration;
 use log::Level;
 use nix::sys::signal::Signal;
 
+use super::super::plan::Plan;
 use super::{ABORT_GRACE, Action, State, Worker};
 
 /// A quick stop does not wait longer than this, whatever graceful_timeout is.
@@ -43,6 +44,13 @@ impl Shutdown {
             Pace::After(at) => Some(at),
             _ => None,
         }
+    }
+}
+
+impl Plan {
+    /// For a worker that is asked to go now and may finish what it has.
+    pub(super) fn stop_at(&self, now: Duration) -> Stopping {
+        Stopping { deadline: now + self.graceful_timeout }
     }
 }
 

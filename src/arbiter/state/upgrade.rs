@@ -11,9 +11,9 @@ use super::{Action, Death, State, Status};
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Relatives {
     /// Started by this one.
-    successor: Option<i32>,
+    pub(super) successor: Option<i32>,
     /// It started this one and has not left.
-    predecessor: Option<i32>,
+    pub(super) predecessor: Option<i32>,
     /// WINCH left the serving to the successor.
     retired: bool,
 }

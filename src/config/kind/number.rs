@@ -110,7 +110,7 @@ impl Kind for Size {
     }
 
     fn to_raw(value: &u64) -> Raw {
-        let unit = Self::UNITS.iter().rev().find(|(_, factor)| *value > 0 && value % factor == 0);
+        let unit = Self::UNITS.iter().rev().find(|(_, factor)| *value > 0 && value.is_multiple_of(*factor));
         match unit {
             Some((unit, factor)) => Raw::Str(format!("{}{unit}", value / factor)),
             None => Raw::Int(0),
