@@ -89,6 +89,12 @@ def process_table() -> dict[int, tuple[int, int, str]]:
     return table
 
 
+def children(pid: int) -> list[int]:
+    """The live ones, in order."""
+    table = process_table()
+    return sorted(child for child, (parent, _, state) in table.items() if parent == pid and state not in "ZX")
+
+
 def title_of(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
 
@@ -123,10 +129,7 @@ class Running:
         return (self.home / "stderr").read_text()
 
     def workers(self) -> list[int]:
-        table = process_table()
-        return sorted(
-            pid for pid, (parent, _, state) in table.items() if parent == self.pid and state not in "ZX"
-        )
+        return children(self.pid)
 
     def wait_workers(self, count: int, unlike: list[int] | None = None) -> list[int]:
         """Waits until there are just `count` workers, none of them in `unlike`."""
