@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -73,8 +74,12 @@ def starter(kind: Kind, parent: Path, started: list[Running]) -> Callable[..., R
         bind: str | None = "tcp",
         cwd: Path = servers.APPS,
         env: dict[str, str] | None = None,
+        under: tuple[str, ...] = (),
     ) -> Running:
-        """Starts the server, waits until it listens. `bind`: tcp, unix, or None (the arguments say where)."""
+        """Starts the server, waits until it listens. `bind`: tcp, unix, or None (the arguments say where).
+
+        `under`: a program that executes the rest of its command line in its place.
+        """
         home = servers.scratch(parent)
         address = str(home / "socket") if bind == "unix" else ("127.0.0.1", servers.free_port())
         where = {"tcp": f"127.0.0.1:{address[1]}", "unix": f"unix:{address}"}
@@ -85,7 +90,8 @@ def starter(kind: Kind, parent: Path, started: list[Running]) -> Callable[..., R
             *([app] if app else []),
         ]
         env = {name: value.format(home=home, port=address[1]) for name, value in (env or {}).items()}
-        running = Running(kind, servers.launch(kind, words, home, cwd, env), address, home)
+        started_as = replace(kind, program=(*under, *kind.program))
+        running = Running(kind, servers.launch(started_as, words, home, cwd, env), address, home)
         started.append(running)
         servers.eventually(running.listening, "the server listens")
         return running

@@ -135,6 +135,8 @@ class Running:
         """Waits until there are just `count` workers, none of them in `unlike`."""
 
         def settled() -> list[int] | bool:
+            if self.process.poll() is not None:
+                raise AssertionError(f"exited with {self.process.returncode}:\n{self.stderr}")
             workers = self.workers()
             return len(workers) == count and not set(workers) & set(unlike or []) and workers
 
