@@ -11,8 +11,10 @@ use std::rc::Rc;
 
 use pyo3::prelude::*;
 
-use crate::arbiter::daemon::{self, Launcher, Side};
-use crate::arbiter::{self, Setup, identity_of};
+use crate::arbiter::daemon::{self, Side};
+use crate::arbiter::handover::{self, Handover};
+use crate::arbiter::program::Program;
+use crate::arbiter::{self, Kept, Setup, identity_of};
 use crate::config::{self, ConfigError, Parsed, Settings, Sources, VERSION_LINE, Warning};
 use crate::log::Logs;
 use crate::net::passed_sockets;
@@ -29,6 +31,8 @@ pub const NO_APPLICATION: &str = "No application module specified.";
 /// The exit status of a command line that cannot be read, as Python's argparse has it.
 const USAGE_ERROR: i32 = 2;
 
+/// Variables by which one program of a master speaks to the next.
+const OWN_VARIABLES: [&str; 3] = [handover::VARIABLE, arbiter::OLD_MASTER, arbiter::OLD_SOCKETS];
 /// A service manager's variables: meant for this process, and neither for the application nor what it starts.
 const FOR_THE_MASTER: [&str; 6] =
     ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
@@ -72,11 +76,12 @@ impl From<io::Error> for Refusal {
     }
 }
 
-/// Runs the server with these arguments (the program's name left out). The result is the exit status of this process:
-/// the master's, or in a forked child the worker's.
-pub fn main(py: Python<'_>, argv: Vec<OsString>) -> i32 {
+/// Runs the server with these arguments (the program's name left out). `command` is the whole command line by which this
+/// process can be started again. The result is the exit status of this process: the master's, or in a forked child the
+/// worker's.
+pub fn main(py: Python<'_>, argv: Vec<OsString>, command: Vec<OsString>) -> i32 {
     open_standard_streams();
-    match catch_unwind(AssertUnwindSafe(|| serve(py, argv))) {
+    match catch_unwind(AssertUnwindSafe(|| serve(py, argv, command))) {
         Ok(Ok(status)) => status,
         Ok(Err(refusal)) => refusal.tell(),
         Err(_) => {
@@ -86,8 +91,12 @@ pub fn main(py: Python<'_>, argv: Vec<OsString>) -> i32 {
     }
 }
 
-fn serve(py: Python<'_>, argv: Vec<OsString>) -> Result<i32, Refusal> {
+fn serve(py: Python<'_>, argv: Vec<OsString>, command: Vec<OsString>) -> Result<i32, Refusal> {
     let sources = Sources::of_process(argv)?;
+    let program = Program::of_process(command, &sources.cwd, &OWN_VARIABLES);
+    let handover = sources.variable(handover::VARIABLE).and_then(Handover::decode);
+    surroundings::remove_variable(py, handover::VARIABLE)?;
+    surroundings::remove_variable(py, arbiter::OLD_SOCKETS)?;
     let mut loader = PythonLoader::new(&sources.cwd);
     let (settings, warnings) = match config::load(&sources, &mut loader)? {
         Parsed::Help(text) => return Ok(print(&text)),
@@ -102,16 +111,19 @@ fn serve(py: Python<'_>, argv: Vec<OsString>) -> Result<i32, Refusal> {
     let Some(spec) = settings.app_spec().map(str::to_owned) else {
         return Err(Refusal::new(NO_APPLICATION));
     };
-    if settings.debugging.print_config || settings.debugging.check_config {
+    let trial = handover == Some(Handover::Trial);
+    if trial || settings.debugging.print_config || settings.debugging.check_config {
         Logs::open(&settings.logging, None).map_err(Refusal::new)?;
         return app::load(py, &spec).map(|_| 0).map_err(|error| Refusal::new(error.report()));
     }
-    let launcher = match daemonize(py, &sources, &settings)? {
+    // Asked before the process changes its id, by which the sockets are addressed to it.
+    let passed = passed_sockets(&sources.env);
+    let launcher = match daemonize(py, &sources, &settings, handover.is_some())? {
         Side::Server(launcher) => launcher,
         Side::Terminal(status) => return Ok(status),
     };
-    let started = start(py, sources, settings, variables, Rc::clone(&launcher));
-    let status = started.unwrap_or_else(Refusal::tell);
+    let kept = Kept { sources, program, variables, passed, launcher: Rc::clone(&launcher), app: None };
+    let status = start(py, settings, kept, handover).unwrap_or_else(Refusal::tell);
     // In a worker the line is closed, and this says nothing.
     launcher.conclude(status);
     Ok(status)
@@ -130,13 +142,12 @@ fn surround(py: Python<'_>, settings: &Settings, sources: &Sources) -> Result<Va
     Ok(variables)
 }
 
-/// Into the background, if the settings say so; an upgraded master is there already.
-fn daemonize(py: Python<'_>, sources: &Sources, settings: &Settings) -> Result<Side, Refusal> {
-    let given = |name: &str| sources.env.iter().any(|(key, _)| key == name);
-    if !settings.mechanics.daemon || given("GUNICORN_PID") || given("RWSGI_HANDOVER") {
+/// Into the background, if the settings say so; a master that was started by another one is there already.
+fn daemonize(py: Python<'_>, sources: &Sources, settings: &Settings, started: bool) -> Result<Side, Refusal> {
+    if !settings.mechanics.daemon || started || sources.variable(arbiter::OLD_MASTER).is_some() {
         return Ok(Side::Server(Rc::default()));
     }
-    for warning in daemon::warnings(settings, given("NOTIFY_SOCKET")) {
+    for warning in daemon::warnings(settings, sources.variable("NOTIFY_SOCKET").is_some()) {
         complain(&format!("Warning: {warning}"));
     }
     Ok(daemon::detach(py, settings)?)
@@ -144,10 +155,9 @@ fn daemonize(py: Python<'_>, sources: &Sources, settings: &Settings) -> Result<S
 
 fn start(
     py: Python<'_>,
-    sources: Sources,
     settings: Settings,
-    variables: Variables,
-    launcher: Rc<Launcher>,
+    mut kept: Kept,
+    handover: Option<Handover>,
 ) -> Result<i32, Refusal> {
     let identity = identity_of(&settings).map_err(Refusal::new)?;
     let logs = Logs::open(&settings.logging, identity.as_ref()).map_err(Refusal::new)?;
@@ -159,14 +169,15 @@ fn start(
     for name in FOR_THE_MASTER {
         surroundings::remove_variable(py, name)?;
     }
-    let app = match preload(py, &settings) {
-        Ok(app) => app,
+    let mut lame = false;
+    match preload(py, &settings) {
+        Ok(app) => kept.app = app,
+        // The workers of before serve on, which is better than nobody.
+        Err(_) if matches!(handover, Some(Handover::Resume(_))) => lame = true,
         Err(error) => return Ok(error.exit_code),
-    };
-    let passed = passed_sockets(&sources.env);
+    }
     let to_file = settings.logging.errorlog != "-";
-    let started =
-        arbiter::run(py, Setup { sources, settings, identity, logs, app, variables, passed, launcher });
+    let started = arbiter::run(py, Setup { settings, identity, logs, kept, handover, lame });
     started
         .map_err(|error| {
             log::error!("{error}");

@@ -30,14 +30,12 @@ impl Generation {
         Self { settings, logs, identity, listeners: Vec::new(), own: Vec::new(), urls: Vec::new() }
     }
 
-    /// Listens on what the settings name; what `running` listens on already is taken from there.
-    pub(super) fn bind(&mut self, running: Option<&Self>, passed: &[Passed]) -> Result<(), BindError> {
+    /// Listens on what the settings name; what `open` listens on already is taken from there.
+    pub(super) fn bind(&mut self, open: &[Arc<Listener>], passed: &[Passed]) -> Result<(), BindError> {
         let options = BindOptions::of(&self.settings);
         (self.own, self.urls) = (Vec::new(), Vec::new());
         for address in addresses(&self.settings, passed) {
-            let known = running.and_then(|running| {
-                running.listeners.iter().find(|listener| *listener.address() == address).cloned()
-            });
+            let known = open.iter().find(|listener| *listener.address() == address).cloned();
             let listener = match known {
                 Some(listener) => listener,
                 None => Arc::new(Listener::bind(&address, &options)?),
@@ -66,6 +64,18 @@ impl Generation {
         Ok(listeners)
     }
 
+    /// A generation whose workers live, but whose settings went with the program before this one.
+    pub(super) fn stand_in(&self) -> Self {
+        Self {
+            settings: Arc::clone(&self.settings),
+            logs: self.logs.clone(),
+            identity: self.identity.clone(),
+            listeners: self.listeners.clone(),
+            own: self.own.clone(),
+            urls: self.urls.clone(),
+        }
+    }
+
     /// Closes the sockets, and removes the files of those that nobody else holds.
     pub(super) fn close(&mut self) {
         for listener in self.listeners.drain(..) {
@@ -75,12 +85,20 @@ impl Generation {
         }
     }
 
+    /// Closes the sockets, which another master listens on.
+    pub(super) fn leave(&mut self) {
+        self.listeners.clear();
+    }
+
     pub(super) fn plan(&self) -> Plan {
         let workers = &self.settings.workers;
         Plan {
             workers: workers.workers.min(crate::scoreboard::SLOTS / 2),
             timeout: workers.timeout,
             graceful_timeout: workers.graceful_timeout,
+            drain_delay: workers.drain_delay,
+            daemon: self.settings.mechanics.daemon,
+            terminal: terminal(),
         }
     }
 
@@ -89,6 +107,11 @@ impl Generation {
         let settings = &self.settings;
         settings.naming.proc_name.as_deref().or(settings.app_spec()).unwrap_or("rwsgi")
     }
+}
+
+/// A terminal can send this process signals of its own accord.
+fn terminal() -> bool {
+    std::fs::File::open("/dev/tty").is_ok()
 }
 
 /// Whom `settings` want the workers to be.

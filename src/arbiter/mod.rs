@@ -9,12 +9,16 @@
 pub mod daemon;
 #[cfg(feature = "python")]
 mod generation;
+pub mod handover;
 pub mod notify;
 pub mod oom;
 pub mod pidfile;
 #[cfg(feature = "python")]
 mod pipes;
 pub mod plan;
+pub mod program;
+#[cfg(feature = "python")]
+mod reexec;
 #[cfg(feature = "python")]
 mod reload;
 #[cfg(feature = "python")]
@@ -32,4 +36,6 @@ mod wording;
 #[cfg(feature = "python")]
 pub use generation::identity_of;
 #[cfg(feature = "python")]
-pub use start::{Setup, StartError, run};
+pub use reexec::{OLD_MASTER, OLD_SOCKETS};
+#[cfg(feature = "python")]
+pub use start::{Kept, Setup, StartError, run};

@@ -12,6 +12,16 @@ const NO_LIMIT: u64 = 1 << 62;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
+/// Whether a worker was killed for want of memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Oom {
+    /// The counter cannot be read.
+    Unknown,
+    No,
+    /// `by the kernel's OOM killer (limit 512 MiB)`.
+    Killed(String),
+}
+
 /// Watches the counter from the moment it is made.
 #[derive(Debug)]
 pub struct OomWatch {
@@ -33,19 +43,18 @@ impl OomWatch {
         Self { group, seen, unclaimed: 0 }
     }
 
-    /// Whether `killed` can tell anything at all.
-    pub const fn readable(&self) -> bool {
-        self.group.is_some()
+    /// For a worker that just died of SIGKILL: was it the OOM killer? Each kill that was counted answers for one worker.
+    pub fn ask(&mut self) -> Oom {
+        match &self.group {
+            Some(_) => self.killed().map_or(Oom::No, Oom::Killed),
+            None => Oom::Unknown,
+        }
     }
 
-    /// For a worker that just died of SIGKILL: `by the kernel's OOM killer (limit 512 MiB)` if that killed a process
-    /// that has not been asked about yet.
-    pub fn killed(&mut self) -> Option<String> {
+    fn killed(&mut self) -> Option<String> {
         let group = self.group.as_ref()?;
         let kills = group.kills()?;
-        if kills > self.seen {
-            self.unclaimed = kills - self.seen;
-        }
+        self.unclaimed += kills.saturating_sub(self.seen);
         self.seen = kills;
         self.unclaimed = self.unclaimed.checked_sub(1)?;
         Some(match group.limit() {
@@ -203,8 +212,7 @@ mod tests {
         root.write(&format!("{group}/memory.max"), "max\n");
         root.write("sys/fs/cgroup/system.slice/memory.max", "536870912\n");
         let mut watch = OomWatch::under(&root.0);
-        assert!(watch.readable());
-        assert_eq!(watch.killed(), None);
+        assert_eq!(watch.ask(), Oom::No);
         root.write(&format!("{group}/memory.events"), &events(6));
         let told = Some("by the kernel's OOM killer (limit 512 MiB)".to_owned());
         // Two died before the first was asked about.
@@ -240,12 +248,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_unknown() {
-        assert!(!OomWatch::under(Path::new("/not/there")).readable());
+        assert_eq!(OomWatch::under(Path::new("/not/there")).ask(), Oom::Unknown);
         for (groups, mounts) in [("", ""), ("x\n", TWO.1), TWO, (TWO.0, "short\n - \n"), ONE] {
             let root = Root::new("unreadable", (groups, mounts));
-            let mut watch = OomWatch::under(&root.0);
-            assert!(!watch.readable());
-            assert_eq!(watch.killed(), None);
+            assert_eq!(OomWatch::under(&root.0).ask(), Oom::Unknown);
         }
     }
 

@@ -12,6 +12,12 @@ pub struct Plan {
     pub timeout: Duration,
     /// Time a worker has to finish after it was asked to stop.
     pub graceful_timeout: Duration,
+    /// Time between TERM and the stop it asks for.
+    pub drain_delay: Duration,
+    /// The process was put into the background.
+    pub daemon: bool,
+    /// The process has a controlling terminal, which sends WINCH when its size changes.
+    pub terminal: bool,
 }
 
 /// How the server as a whole is doing: what a service manager is told.

@@ -4,7 +4,7 @@
 //! logs and variables. Must never end the master. Read next: `state/reload.rs`, which replaces the workers.
 
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pyo3::prelude::*;
@@ -13,13 +13,21 @@ use super::generation::{Generation, identity_of};
 use super::pidfile::PidFile;
 use super::run::{Flow, Master};
 use super::start::announce;
-use super::state::Event;
+use super::state::{Event, State};
 use crate::config::{self, Parsed, Settings};
 use crate::log::Logs;
 use crate::py::config_file::PythonLoader;
 
 impl Master {
     pub(super) fn reload(&mut self, py: Python<'_>) -> Flow {
+        if self.kept.app.is_some() {
+            // This process has the old code in it and cannot forget it.
+            let event = match self.try_new_code(py) {
+                Ok(pid) => Event::Trying { pid },
+                Err(error) => Event::ReloadFailed(error.to_string()),
+            };
+            return self.feed(py, event);
+        }
         let generation = match self.next_generation(py) {
             Ok(generation) => generation,
             Err(reason) => {
@@ -53,7 +61,8 @@ impl Master {
         let identity = identity_of(&settings)?;
         let logs = Logs::open(&settings.logging, identity.as_ref())?;
         let mut generation = Generation::new(Arc::new(settings), logs, identity);
-        let bound = generation.bind(self.current(), &self.passed).map_err(|error| error.to_string());
+        let bound = generation.bind(&self.open_listeners(), &self.kept.passed);
+        let bound = bound.map_err(|error| error.to_string());
         let settled =
             bound.and_then(|()| self.move_pidfile(generation.settings.mechanics.pidfile.as_deref()));
         match settled {
@@ -67,9 +76,9 @@ impl Master {
 
     fn read_again(&mut self, py: Python<'_>, running: &Settings) -> Result<Settings, String> {
         // The file may read variables: it must see what it saw at the start.
-        self.variables.restore(py).map_err(|error| error.to_string())?;
-        let mut loader = PythonLoader::new(&self.sources.cwd);
-        let parsed = config::load(&self.sources, &mut loader).map_err(|error| error.to_string())?;
+        self.kept.variables.restore(py).map_err(|error| error.to_string())?;
+        let mut loader = PythonLoader::new(&self.kept.sources.cwd);
+        let parsed = config::load(&self.kept.sources, &mut loader).map_err(|error| error.to_string())?;
         let Parsed::Run(mut settings, warnings) = parsed else {
             return Err("the arguments no longer name a server to run".to_owned());
         };
@@ -82,12 +91,7 @@ impl Master {
         for name in settings.keep_fixed(running) {
             log::warn!("{name} changed: a reload keeps the running value, a restart takes the new one");
         }
-        if self.app.is_some() {
-            log::warn!(
-                "The preloaded application is not loaded again by a reload; restart to load its new code"
-            );
-        }
-        self.variables.apply(py, &settings.mechanics.raw_env).map_err(|error| error.to_string())?;
+        self.kept.variables.apply(py, &settings.mechanics.raw_env).map_err(|error| error.to_string())?;
         Ok(*settings)
     }
 
@@ -97,7 +101,7 @@ impl Master {
         let settings = Arc::clone(&generation.settings);
         crate::log::install(Arc::clone(&generation.logs.error), settings.logging.loglevel);
         self.show_title();
-        if let Err(error) = self.variables.apply(py, &settings.mechanics.raw_env) {
+        if let Err(error) = self.kept.variables.apply(py, &settings.mechanics.raw_env) {
             log::error!("Cannot set the variables of raw_env: {error}");
         }
         if let Err(reason) = self.move_pidfile(settings.mechanics.pidfile.as_deref()) {
@@ -107,7 +111,7 @@ impl Master {
 
     /// Writes the new pid file before the old one goes; nothing changes if that fails.
     fn move_pidfile(&mut self, path: Option<&Path>) -> Result<(), String> {
-        let wanted = path.and_then(|path| std::path::absolute(path).ok());
+        let wanted = path.and_then(|path| std::path::absolute(pidfile_name(path, &self.state)).ok());
         if wanted.as_deref() == self.pidfile.as_ref().map(PidFile::path) {
             return Ok(());
         }
@@ -117,4 +121,13 @@ impl Master {
         }
         Ok(())
     }
+}
+
+/// The older master has the plain name for as long as it lives.
+pub(super) fn pidfile_name(path: &Path, state: &State) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    if state.predecessor().is_some() {
+        name.push(".2");
+    }
+    name.into()
 }

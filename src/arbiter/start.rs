@@ -13,34 +13,51 @@ use pyo3::prelude::*;
 
 use super::daemon::Launcher;
 use super::generation::Generation;
+use super::handover::{Handover, Resume, Sockets};
 use super::pidfile::{PidFile, PidFileError};
 use super::pipes::Pipes;
+use super::program::Program;
+use super::reexec::OLD_MASTER;
+use super::reload::pidfile_name;
 use super::run::Master;
+use super::seats::Seats;
+use super::state::State;
 use crate::config::{Settings, Sources};
 use crate::log::Logs;
-use crate::net::{BindError, Passed};
+use crate::net::{BindError, Listener, Passed};
 use crate::py::surroundings::{self, Variables};
 use crate::scoreboard::Scoreboard;
 use crate::sys::identity::Identity;
+use crate::sys::{clock, descriptors};
 
 /// Between attempts to listen on an address that is in use.
 const BIND_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the command line's side has prepared.
 pub struct Setup {
-    pub sources: Sources,
     pub settings: Settings,
     /// Whom the workers are to become.
     pub identity: Option<Arc<Identity>>,
     pub logs: Logs,
-    /// The preloaded application.
-    pub app: Option<Py<PyAny>>,
+    pub kept: Kept,
+    /// What another program of this master left.
+    pub handover: Option<Handover>,
+    /// The application was to be preloaded and could not be.
+    pub lame: bool,
+}
+
+/// What the master keeps of its start, for reloads, for workers, and for starting itself again.
+pub struct Kept {
+    pub sources: Sources,
+    pub program: Program,
     /// What `raw_env` has set.
     pub variables: Variables,
     /// Sockets of a service manager.
     pub passed: Vec<Passed>,
     /// Who waits for a daemon to be ready.
     pub launcher: Rc<Launcher>,
+    /// The preloaded application.
+    pub app: Option<Py<PyAny>>,
 }
 
 /// Why the master cannot start.
@@ -66,44 +83,86 @@ impl std::error::Error for StartError {}
 /// Runs the master until it ends, and a worker until it ends in each forked child: the result is this process's exit
 /// status, whichever of the two it is.
 pub fn run(py: Python<'_>, setup: Setup) -> Result<i32, StartError> {
-    let Setup { sources, settings, identity, logs, app, variables, passed, launcher } = setup;
+    let Setup { settings, identity, logs, mut kept, handover, lame } = setup;
     log::info!("Starting rwsgi {}", env!("CARGO_PKG_VERSION"));
-    let pidfile = settings.mechanics.pidfile.as_deref().map(PidFile::create).transpose();
-    let pidfile = pidfile.map_err(StartError::PidFile)?;
     let mut generation = Generation::new(Arc::new(settings), logs, identity);
-    let prepared = prepare(py, &mut generation, &passed, &launcher);
-    let Ok(Some((pipes, board))) = prepared else {
-        generation.close();
-        pidfile.iter().for_each(PidFile::remove);
-        return prepared.map(|_| 0);
-    };
-    log::info!("Using worker: {}", generation.settings.workers.worker_class.as_str());
-    let master = Master::new(generation, pipes, board);
-    let status = master.with(sources, variables, passed, app, pidfile).telling(launcher).run(py);
-    Ok(status)
-}
-
-/// `None` when a signal ended the start.
-fn prepare(
-    py: Python<'_>,
-    generation: &mut Generation,
-    passed: &[Passed],
-    launcher: &Launcher,
-) -> Result<Option<(Pipes, Scoreboard)>, StartError> {
-    let board = Scoreboard::new().map_err(|error| StartError::System("the scoreboard", error))?;
     if let Err(error) = surroundings::forget_interrupts(py) {
         // Only an embedding that starts us off the main thread gets here.
         log::warn!("SIGINT stays with Python: {error}");
     }
-    let pipes = Pipes::open().map_err(|error| StartError::System("the signal pipe", error))?;
-    if !listen(py, generation, &pipes, passed)? {
-        return Ok(None);
+    let sockets = match &handover {
+        Some(Handover::Beside(sockets)) => Some(sockets),
+        Some(Handover::Resume(past)) => Some(&past.sockets),
+        Some(Handover::Trial) | None => None,
+    };
+    let open = sockets.map(adopt).unwrap_or_default();
+    if let Some(sockets) = sockets {
+        kept.passed = sockets.passed.clone();
     }
-    let let_go = launcher.leave_terminal(&generation.settings);
-    let_go.map_err(|error| StartError::System("the standard streams of a daemon", error))?;
+    let state = match &handover {
+        Some(Handover::Resume(past)) => State::resume(generation.plan(), past, !lame, clock::monotonic()),
+        Some(Handover::Beside(_)) => State::new(generation.plan()).beside(predecessor(&kept.sources)),
+        Some(Handover::Trial) | None => State::new(generation.plan()),
+    };
+    let past = match handover {
+        Some(Handover::Resume(past)) => Some(*past),
+        _ => None,
+    };
+    let (pipes, seats) = foundation(past.as_ref())?;
+    let pidfile = generation.settings.mechanics.pidfile.as_deref();
+    let pidfile = pidfile.map(|path| PidFile::create(&pidfile_name(path, &state))).transpose();
+    let pidfile = pidfile.map_err(StartError::PidFile)?;
+    let listening = listen(py, &mut generation, &pipes, &open, &kept.passed);
+    drop(open);
+    // From here on a daemon speaks through its log alone.
+    let listening = listening.and_then(|listening| {
+        let let_go = kept.launcher.leave_terminal(&generation.settings);
+        let_go.map(|()| listening).map_err(|error| StartError::System("the streams of a daemon", error))
+    });
+    let Ok(true) = listening else {
+        generation.close();
+        pidfile.iter().for_each(PidFile::remove);
+        return listening.map(|_| 0);
+    };
     log::debug!("Arbiter booted");
-    announce(generation);
-    Ok(Some((pipes, board)))
+    announce(&generation);
+    log::info!("Using worker: {}", generation.settings.workers.worker_class.as_str());
+    Ok(Master::new(state, generation, (pipes, seats), kept, pidfile).run(py))
+}
+
+/// The pipes and the scoreboard: those of the program before this one, if they can be had.
+fn foundation(past: Option<&Resume>) -> Result<(Pipes, Seats), StartError> {
+    if let Some(past) = past {
+        let board = descriptors::adopt(past.board).ok_or_else(|| io::ErrorKind::NotFound.into());
+        let board = board.and_then(|file| descriptors::keep_on_exec(&file, false).map(|()| file));
+        match board.and_then(Scoreboard::of).and_then(|board| Ok((Pipes::resume(past.pipes)?, board))) {
+            Ok((pipes, board)) => return Ok((pipes, Seats::resume(board, past))),
+            // Their beats cannot be seen, but they serve, and go when new ones are ready.
+            Err(error) => log::warn!("The workers of before cannot be watched: {error}"),
+        }
+    }
+    let pipes = match past.map(|past| Pipes::resume(past.pipes)) {
+        Some(Ok(pipes)) => pipes,
+        _ => Pipes::open().map_err(|error| StartError::System("the signal pipe", error))?,
+    };
+    let board = Scoreboard::new().map_err(|error| StartError::System("the scoreboard", error))?;
+    Ok((pipes, Seats::new(board)))
+}
+
+fn adopt(sockets: &Sockets) -> Vec<Arc<Listener>> {
+    let adopted = sockets.listeners.iter().filter_map(|(fd, address)| match Listener::adopt(*fd, address) {
+        Ok(listener) => Some(Arc::new(listener)),
+        Err(error) => {
+            log::warn!("Cannot take over the socket of {address}: {error}");
+            None
+        }
+    });
+    adopted.collect()
+}
+
+/// The master that started this one. Only its parent can have done that; one that is gone has left the names.
+fn predecessor(sources: &Sources) -> Option<i32> {
+    sources.variable(OLD_MASTER)?.parse().ok()
 }
 
 pub(super) fn announce(generation: &Generation) {
@@ -115,10 +174,11 @@ fn listen(
     py: Python<'_>,
     generation: &mut Generation,
     pipes: &Pipes,
+    open: &[Arc<Listener>],
     passed: &[Passed],
 ) -> Result<bool, StartError> {
     for left in (0..=generation.settings.socket.bind_retries).rev() {
-        let error = match generation.bind(None, passed) {
+        let error = match generation.bind(open, passed) {
             Ok(()) => return Ok(true),
             Err(error) => error,
         };

@@ -52,6 +52,20 @@ impl Address {
     }
 }
 
+impl Address {
+    /// As `parse` reads it.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Tcp { host, port } => format!("{host}:{port}"),
+            Self::Tcp6 { host, port } => format!("[{host}]:{port}"),
+            Self::Unix(path) => format!("unix:{}", path.display()),
+            Self::Abstract(name) => format!("unix:\0{}", String::from_utf8_lossy(name)),
+            Self::Fd(number) => format!("fd://{number}"),
+            Self::Named(name) => format!("fd://{name}"),
+        }
+    }
+}
+
 /// As gunicorn's log lines show it.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -156,6 +170,8 @@ mod tests {
                 Ok(shown.to_owned()),
                 "{text}"
             );
+            let parsed = Address::parse(text).unwrap();
+            assert_eq!(Address::parse(&parsed.text()), Ok(parsed), "{text}");
         }
         assert_eq!(Address::parse("unix:\0app"), Ok(Address::Abstract(b"app".to_vec())));
         assert_eq!(Address::parse("fd://3"), Ok(Address::Fd(3)));

@@ -7,12 +7,13 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrLike, SockaddrStorage, UnixAddr, bind, getsockname,
     getsockopt, listen, setsockopt, socket, sockopt,
@@ -22,8 +23,8 @@ use nix::sys::stat::{Mode, umask};
 use super::holder::{Holder, holder};
 use super::stream::{Peer, Stream};
 use crate::config::{Address, Settings};
-use crate::sys::descriptors;
 use crate::sys::identity::Identity;
+use crate::sys::{descriptors, handshakes};
 
 /// What a listening socket needs to know besides its address.
 #[derive(Clone, Copy, Debug)]
@@ -122,6 +123,18 @@ impl Listener {
         Self::open(address, options).map_err(|reason| BindError::new(address, reason))
     }
 
+    /// A listening socket that another program opened for `address`. Fails if `fd` is none.
+    pub fn adopt(fd: RawFd, address: &Address) -> io::Result<Self> {
+        let socket = inherited(fd)?;
+        let local = local(&socket)?;
+        let (host, file) = match address {
+            Address::Tcp { host, .. } | Address::Tcp6 { host, .. } => (Some(host.clone()), None),
+            Address::Unix(path) => (None, Some(std::path::absolute(path)?)),
+            Address::Abstract(_) | Address::Fd(_) | Address::Named(_) => (None, None),
+        };
+        Ok(Self { socket, address: address.clone(), local, host, file })
+    }
+
     fn open(address: &Address, options: &BindOptions) -> io::Result<Self> {
         let (socket, host, file) = match address {
             Address::Tcp { host, port } | Address::Tcp6 { host, port } => {
@@ -160,6 +173,12 @@ impl Listener {
         Ok((Stream::new(socket), peer.map_or(Peer::Unix, Peer::Ip)))
     }
 
+    /// Whether a connection waits to be accepted.
+    pub fn has_waiting(&self) -> bool {
+        let mut watched = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
+        poll(&mut watched, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+    }
+
     pub const fn local(&self) -> &Local {
         &self.local
     }
@@ -187,6 +206,15 @@ impl Listener {
     /// The address as configured: how a reload tells whether it changed.
     pub const fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// Lets no new connection into the queue, so that it can be emptied for good. A unix socket needs no such thing: its
+    /// file is removed first.
+    pub fn refuse_connections(&self) -> io::Result<()> {
+        match self.local {
+            Local::Tcp(_) => handshakes::refuse(self.as_fd()),
+            Local::Unix(_) => Ok(()),
+        }
     }
 
     /// Gives the file of a unix socket to `owner`.

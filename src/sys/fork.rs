@@ -11,9 +11,9 @@ pub enum Forked {
     Child,
 }
 
-/// Ends this process at once: no destructor, no `atexit` callback, no buffer is flushed a second time.
+/// Ends a forked child at once: no destructor, no exit handler, no buffer is flushed.
 pub fn leave(status: i32) -> ! {
-    // SAFETY: _exit(2) takes any number and does not return.
+    // SAFETY: _exit(2) takes any status and does not return.
     unsafe { libc::_exit(status) }
 }
 

@@ -15,6 +15,7 @@ use pyo3::prelude::*;
 use super::life::{self, Stop};
 use super::reactor::{Parts, Reactor};
 use super::signals;
+use super::wear::{Limits, Wear};
 use crate::config::Settings;
 use crate::config::kind;
 use crate::http::{HeaderMap, Policy, TrustedPeers};
@@ -47,8 +48,7 @@ pub struct Boot {
     pub app: Option<Py<PyAny>>,
     /// What `ps` shows.
     pub title: String,
-    /// Requests after which to leave, jitter included; zero means never.
-    pub max_requests: usize,
+    pub limits: Limits,
     /// Holds the signals back until the worker has handlers for them.
     pub blocked: BlockGuard,
 }
@@ -57,6 +57,7 @@ pub struct Boot {
 pub fn run(py: Python<'_>, boot: Boot) -> i32 {
     log::info!("Booting worker with pid: {}", std::process::id());
     sys::title::set(&boot.title);
+    boot.slot.introduce(std::process::id().cast_signed(), boot.generation);
     boot.slot.set_stage(Stage::Booting);
     let (scoreboard, generation) = (boot.scoreboard.clone(), boot.generation);
     let status = match serve(py, boot) {
@@ -113,9 +114,8 @@ fn serve(py: Python<'_>, mut boot: Boot) -> Result<(), Failure> {
     let callable = load(py, &boot)?;
     let (wakeup, wakeup_writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
     signals::install_for_serving(py, &boot.logs, wakeup_writer.as_fd())?;
-    let notice = Arc::clone(&boot.notice);
     let mut reactor = Reactor::new(parts(py, boot, callable, wakeup)?)?;
-    let result = reactor.run(py, || notify(&notice));
+    let result = reactor.run(py);
     signals::stop_waking(py)?;
     drop(wakeup_writer);
     Ok(result?)
@@ -143,6 +143,7 @@ fn parts(py: Python<'_>, boot: Boot, callable: Py<PyAny>, wakeup: OwnedFd) -> Re
     let policy = Arc::new(policy(settings)?);
     let errors = Py::new(py, ErrorStream::new(Arc::clone(&boot.logs.error)))?;
     let siblings = settings.workers.workers > 1;
+    let shared = !settings.mechanics.reuse_port;
     let concurrency = Concurrency { multithread: false, multiprocess: siblings };
     let server = |listener| Server::new(py, listener, &policy, &errors, concurrency);
     let servers = boot.listeners.iter().map(server).collect::<PyResult<Vec<_>>>()?;
@@ -156,12 +157,15 @@ fn parts(py: Python<'_>, boot: Boot, callable: Py<PyAny>, wakeup: OwnedFd) -> Re
         policy: Arc::clone(&policy),
         lifeline: boot.lifeline,
         wakeup,
-        max_requests: boot.max_requests,
+        wear: Wear::new(boot.limits, crate::sys::clock::monotonic()),
         worker_connections: settings.workers.worker_connections.max(1),
-        siblings: siblings && !settings.mechanics.reuse_port,
+        siblings: siblings && shared,
+        shared,
         graceful_timeout: settings.workers.graceful_timeout,
         turn: turn(settings.workers.timeout),
         slot: boot.slot,
+        scoreboard: boot.scoreboard,
+        notice: boot.notice,
         listeners: boot.listeners,
     })
 }
@@ -188,9 +192,4 @@ fn policy(settings: &Settings) -> Result<Policy, String> {
         forwarded_allow_ips: TrustedPeers::from_entries(entries)
             .map_err(|error| format!("forwarded_allow_ips: {error:?}"))?,
     })
-}
-
-fn notify(notice: &OwnedFd) {
-    // A full pipe means that the master has enough notices to wake for.
-    let _ = nix::unistd::write(notice, b"!");
 }

@@ -10,5 +10,7 @@ mod life;
 mod reactor;
 mod signals;
 mod table;
+mod wear;
 
 pub use boot::{Boot, run};
+pub use wear::Limits;

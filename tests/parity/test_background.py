@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from client import fetch
-from server import Kind, eventually, free_port, process_table, run, scratch, title_of
+from server import Kind, children, eventually, free_port, process_table, run, scratch, title_of
 
 SHOW = """
 import json, os
@@ -98,6 +98,15 @@ def test_it_reloads(daemon) -> None:
     eventually(lambda: server.log.count("Booting worker") == 2, "a new worker")
     assert server.serves()
     assert int((server.home / "pid").read_text()) == server.pid
+
+
+def test_winch_stops_its_workers(daemon) -> None:
+    server = daemon()
+    os.kill(server.pid, signal.SIGWINCH)
+    eventually(lambda: not children(server.pid), "the workers stop")
+    assert process_table()[server.pid][2] not in "ZX"
+    os.kill(server.pid, signal.SIGHUP)
+    eventually(server.serves, "a reload brings them back")
 
 
 def test_inherited_streams(daemon) -> None:
