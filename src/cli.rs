@@ -12,9 +12,10 @@ use pyo3::prelude::*;
 
 use crate::arbiter::handover::{self, Handover};
 use crate::arbiter::program::Program;
-use crate::arbiter::{self, Kept, Setup};
+use crate::arbiter::{self, Kept, Setup, identity_of};
 use crate::config::{self, ConfigError, Parsed, Settings, Sources, VERSION_LINE, Warning};
 use crate::log::Logs;
+use crate::net::passed_sockets;
 use crate::py::app;
 use crate::py::config_file::PythonLoader;
 use crate::py::failure::LoadError;
@@ -29,6 +30,9 @@ const USAGE_ERROR: i32 = 2;
 
 /// Variables by which one program of a master speaks to the next.
 const OWN_VARIABLES: [&str; 3] = [handover::VARIABLE, arbiter::OLD_MASTER, arbiter::OLD_SOCKETS];
+/// A service manager's variables: meant for this process, and neither for the application nor what it starts.
+const FOR_THE_MASTER: [&str; 6] =
+    ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
 /// Why there is nothing to run, and the exit status that says so.
 struct Refusal {
@@ -103,10 +107,11 @@ fn serve(py: Python<'_>, argv: Vec<OsString>, command: Vec<OsString>) -> Result<
     };
     let trial = handover == Some(Handover::Trial);
     if trial || settings.debugging.print_config || settings.debugging.check_config {
-        Logs::open(&settings.logging).map_err(Refusal::new)?;
+        Logs::open(&settings.logging, None).map_err(Refusal::new)?;
         return app::load(py, &spec).map(|_| 0).map_err(|error| Refusal::new(error.report()));
     }
-    let kept = Kept { sources, program, variables, inherited: Vec::new(), app: None };
+    let passed = passed_sockets(&sources.env);
+    let kept = Kept { sources, program, variables, passed, app: None };
     start(py, settings, kept, handover)
 }
 
@@ -129,11 +134,15 @@ fn start(
     mut kept: Kept,
     handover: Option<Handover>,
 ) -> Result<i32, Refusal> {
-    let logs = Logs::open(&settings.logging).map_err(Refusal::new)?;
+    let identity = identity_of(&settings).map_err(Refusal::new)?;
+    let logs = Logs::open(&settings.logging, identity.as_ref()).map_err(Refusal::new)?;
     crate::log::install(logs.error.clone(), settings.logging.loglevel);
     if log::log_enabled!(log::Level::Debug) {
         log::debug!("Current configuration:");
         settings.print().lines().for_each(|line| log::debug!("  {line}"));
+    }
+    for name in FOR_THE_MASTER {
+        surroundings::remove_variable(py, name)?;
     }
     let mut lame = false;
     match preload(py, &settings) {
@@ -142,12 +151,8 @@ fn start(
         Err(_) if matches!(handover, Some(Handover::Resume(_))) => lame = true,
         Err(error) => return Ok(error.exit_code),
     }
-    kept.inherited = arbiter::inherited_sockets(&kept.sources.env);
-    for name in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] {
-        surroundings::remove_variable(py, name)?;
-    }
     let to_file = settings.logging.errorlog != "-";
-    let started = arbiter::run(py, Setup { settings, logs, kept, handover, lame });
+    let started = arbiter::run(py, Setup { settings, identity, logs, kept, handover, lame });
     started
         .map_err(|error| {
             log::error!("{error}");

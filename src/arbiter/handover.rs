@@ -7,6 +7,7 @@
 use std::os::fd::RawFd;
 
 use crate::config::Address;
+use crate::net::Passed;
 use crate::scoreboard::LAYOUT;
 
 /// The variable. It is taken out of the environment before any Python code can see it.
@@ -23,10 +24,13 @@ pub enum Handover {
     Resume(Box<Resume>),
 }
 
-/// Listening sockets by number, each with the address it was configured as.
+/// Listening sockets by number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sockets {
+    /// With the address each was configured as.
     pub listeners: Vec<(RawFd, Address)>,
+    /// Those of a service manager, with its names for them.
+    pub passed: Vec<Passed>,
 }
 
 /// What the program before this one was doing.
@@ -91,7 +95,8 @@ impl Handover {
 impl Sockets {
     fn encode(&self) -> String {
         let line = |(fd, address): &(RawFd, Address)| format!("listen {fd} {}\n", escape(&address.text()));
-        self.listeners.iter().map(line).collect()
+        let passed = |Passed { fd, name }: &Passed| format!("passed {fd} {}\n", escape(name));
+        self.listeners.iter().map(line).chain(self.passed.iter().map(passed)).collect()
     }
 
     fn decode(text: &str) -> Self {
@@ -99,7 +104,14 @@ impl Sockets {
             let (fd, address) = line.strip_prefix("listen ")?.split_once(' ')?;
             Some((fd.parse().ok()?, Address::parse(&unescape(address)?).ok()?))
         };
-        Self { listeners: text.lines().filter_map(listener).collect() }
+        let passed = |line: &str| {
+            let (fd, name) = line.strip_prefix("passed ")?.split_once(' ')?;
+            Some(Passed { fd: fd.parse().ok()?, name: unescape(name)? })
+        };
+        Self {
+            listeners: text.lines().filter_map(listener).collect(),
+            passed: text.lines().filter_map(passed).collect(),
+        }
     }
 }
 
@@ -188,7 +200,8 @@ mod tests {
     fn sockets() -> Sockets {
         let texts = ["127.0.0.1:0", "[::1]:80", "unix:/a b%\n/é", "unix:\0name", "fd://3"];
         let listeners = (3..).zip(texts.map(|text| Address::parse(text).unwrap())).collect();
-        Sockets { listeners }
+        let passed = [(3, "web page"), (4, "")].map(|(fd, name)| Passed { fd, name: name.into() });
+        Sockets { listeners, passed: passed.to_vec() }
     }
 
     #[test]

@@ -8,6 +8,8 @@
 #[cfg(feature = "python")]
 mod generation;
 pub mod handover;
+pub mod notify;
+pub mod oom;
 pub mod pidfile;
 #[cfg(feature = "python")]
 mod pipes;
@@ -30,7 +32,7 @@ pub mod state;
 mod wording;
 
 #[cfg(feature = "python")]
-pub use generation::inherited_sockets;
+pub use generation::identity_of;
 #[cfg(feature = "python")]
 pub use reexec::{OLD_MASTER, OLD_SOCKETS};
 #[cfg(feature = "python")]

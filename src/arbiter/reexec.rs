@@ -46,7 +46,7 @@ impl Master {
     }
 
     fn start_beside(&self, py: Python<'_>, listeners: &[Arc<Listener>]) -> io::Result<i32> {
-        let sockets = describe(listeners);
+        let sockets = self.describe(listeners);
         let numbers: Vec<String> = sockets.listeners.iter().map(|(fd, _)| fd.to_string()).collect();
         let mut variables = vec![(OLD_MASTER, process::id().to_string())];
         if !numbers.is_empty() {
@@ -103,7 +103,7 @@ impl Master {
     fn execute_in_place(&self) -> io::Result<std::convert::Infallible> {
         let listeners = self.open_listeners();
         let resume = Resume {
-            sockets: describe(&listeners),
+            sockets: self.describe(&listeners),
             pipes: self.pipes.numbers(),
             board: self.seats.board.file().as_raw_fd(),
             requests: self.seats.past().requests,
@@ -123,6 +123,11 @@ impl Master {
             let _ = keep_on_exec(fd, false);
         }
         Err(error)
+    }
+
+    fn describe(&self, listeners: &[Arc<Listener>]) -> Sockets {
+        let socket = |listener: &Arc<Listener>| (listener.as_fd().as_raw_fd(), listener.address().clone());
+        Sockets { listeners: listeners.iter().map(socket).collect(), passed: self.kept.passed.clone() }
     }
 
     fn survivors(&self) -> Vec<super::handover::Survivor> {
@@ -164,9 +169,4 @@ impl Master {
         // Nothing of the master's may run in this copy of it, neither destructors nor Python's exit handlers.
         crate::sys::fork::leave(1)
     }
-}
-
-fn describe(listeners: &[Arc<Listener>]) -> Sockets {
-    let socket = |listener: &Arc<Listener>| (listener.as_fd().as_raw_fd(), listener.address().clone());
-    Sockets { listeners: listeners.iter().map(socket).collect() }
 }

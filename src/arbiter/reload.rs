@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 
-use super::generation::Generation;
+use super::generation::{Generation, identity_of};
 use super::pidfile::PidFile;
 use super::run::{Flow, Master};
 use super::start::announce;
@@ -58,9 +58,10 @@ impl Master {
     fn next_generation(&mut self, py: Python<'_>) -> Result<Generation, String> {
         let running = self.settings().ok_or("there is no generation to replace")?;
         let settings = self.read_again(py, &running)?;
-        let logs = Logs::open(&settings.logging)?;
-        let mut generation = Generation::new(Arc::new(settings), logs);
-        let bound = generation.bind(&self.open_listeners(), &self.kept.inherited);
+        let identity = identity_of(&settings)?;
+        let logs = Logs::open(&settings.logging, identity.as_ref())?;
+        let mut generation = Generation::new(Arc::new(settings), logs, identity);
+        let bound = generation.bind(&self.open_listeners(), &self.kept.passed);
         let bound = bound.map_err(|error| error.to_string());
         let settled =
             bound.and_then(|()| self.move_pidfile(generation.settings.mechanics.pidfile.as_deref()));

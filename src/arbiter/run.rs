@@ -19,6 +19,8 @@ use nix::unistd::Pid;
 use pyo3::prelude::*;
 
 use super::generation::Generation;
+use super::notify::Notifier;
+use super::oom::{Oom, OomWatch};
 use super::pidfile::PidFile;
 use super::pipes::Pipes;
 use super::reexec::{OLD_MASTER, Trial};
@@ -26,7 +28,7 @@ use super::seats::Seats;
 use super::signals;
 use super::spawn::{Birth, Dice};
 use super::start::Kept;
-use super::state::{Action, Death, Event, State};
+use super::state::{Action, Death, Event, State, Status};
 use super::wording::Line;
 use crate::log::CRITICAL;
 use crate::py::surroundings;
@@ -55,6 +57,8 @@ pub(super) struct Master {
     pub(super) pidfile: Option<PidFile>,
     pub(super) trial: Option<Trial>,
     pub(super) dice: Dice,
+    notifier: Notifier,
+    oom: OomWatch,
     pid: u32,
 }
 
@@ -75,6 +79,8 @@ impl Master {
             pipes,
             seats,
             generations,
+            notifier: Notifier::new(&kept.sources.env),
+            oom: OomWatch::new(),
             kept,
             pidfile,
             trial: None,
@@ -113,7 +119,10 @@ impl Master {
     }
 
     fn turn(&mut self, py: Python<'_>) -> Flow {
-        let limit = self.state.next_turn(clock::monotonic());
+        let now = clock::monotonic();
+        self.notifier.update(&self.state.summary(), self.seats.totals().requests, now);
+        let limit = self.state.next_turn(now);
+        let limit = self.notifier.turn_limit().map_or(limit, |notifier| limit.min(notifier));
         py.detach(|| self.pipes.wait(limit));
         // Signals before deaths: of a ^C that reached the whole group, the master's own part comes first.
         for signal in self.pipes.take() {
@@ -127,7 +136,9 @@ impl Master {
         while let Some((pid, status)) = reap::reap() {
             let event = self.tried(pid, status).unwrap_or_else(|| {
                 let serving = self.seats.leave(pid, clock::monotonic());
-                Event::Exited(Death { pid, status, serving, out_of_memory: None })
+                let killed = status == Status::Signal(Signal::SIGKILL as i32);
+                let oom = if killed { self.oom.ask() } else { Oom::No };
+                Event::Exited(Death { pid, status, serving, oom })
             });
             self.feed(py, event)?;
         }
@@ -174,8 +185,10 @@ impl Master {
         let state = &self.state;
         self.generations.retain(|number, generation| {
             let kept = state.keeps(*number);
-            if !kept {
-                generation.close();
+            match kept {
+                true => {}
+                false if state.is_only_master() => generation.close(),
+                false => generation.leave(),
             }
             kept
         });

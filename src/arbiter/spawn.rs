@@ -85,7 +85,7 @@ impl Master {
         self.generations.clear();
         let settings = Arc::clone(&generation.settings);
         self.kept.variables.apply(py, &settings.mechanics.raw_env).map_err(|error| error.to_string())?;
-        let logs = generation.logs.clone();
+        let (logs, identity) = (generation.logs.clone(), generation.identity.clone());
         let listeners = generation.into_listeners().map_err(|error| error.to_string())?;
         Ok(Boot {
             settings,
@@ -96,6 +96,7 @@ impl Master {
             lifeline: ends.lifeline,
             notice: ends.notice,
             logs,
+            identity,
             app: self.kept.app,
             title,
             limits,

@@ -4,7 +4,6 @@
 //! file, unix sockets) goes with it, however it ends; a forked worker comes back through here and touches none of it.
 //! Read next: `run.rs`.
 
-use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
@@ -23,18 +22,20 @@ use super::seats::Seats;
 use super::state::State;
 use crate::config::{Settings, Sources};
 use crate::log::Logs;
-use crate::net::{BindError, Listener};
+use crate::net::{BindError, Listener, Passed};
 use crate::py::surroundings::{self, Variables};
 use crate::scoreboard::Scoreboard;
+use crate::sys::identity::Identity;
 use crate::sys::{clock, descriptors};
 
-/// Attempts to listen on an address that is in use: a predecessor may be on its way out.
-const BIND_ATTEMPTS: u32 = 5;
+/// Between attempts to listen on an address that is in use.
 const BIND_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the command line's side has prepared.
 pub struct Setup {
     pub settings: Settings,
+    /// Whom the workers are to become.
+    pub identity: Option<Arc<Identity>>,
     pub logs: Logs,
     pub kept: Kept,
     /// What another program of this master left.
@@ -50,7 +51,7 @@ pub struct Kept {
     /// What `raw_env` has set.
     pub variables: Variables,
     /// Sockets of a service manager.
-    pub inherited: Vec<RawFd>,
+    pub passed: Vec<Passed>,
     /// The preloaded application.
     pub app: Option<Py<PyAny>>,
 }
@@ -59,8 +60,7 @@ pub struct Kept {
 #[derive(Debug)]
 pub enum StartError {
     PidFile(PidFileError),
-    /// Told already, attempt by attempt.
-    Bind(String),
+    Bind(BindError),
     System(&'static str, io::Error),
 }
 
@@ -68,7 +68,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::PidFile(error) => error.fmt(f),
-            Self::Bind(place) => write!(f, "Can't connect to {place}"),
+            Self::Bind(error) => error.fmt(f),
             Self::System(what, error) => write!(f, "Cannot make {what}: {error}"),
         }
     }
@@ -79,20 +79,21 @@ impl std::error::Error for StartError {}
 /// Runs the master until it ends, and a worker until it ends in each forked child: the result is this process's exit
 /// status, whichever of the two it is.
 pub fn run(py: Python<'_>, setup: Setup) -> Result<i32, StartError> {
-    let Setup { settings, logs, mut kept, handover, lame } = setup;
+    let Setup { settings, identity, logs, mut kept, handover, lame } = setup;
     log::info!("Starting rwsgi {}", env!("CARGO_PKG_VERSION"));
-    let mut generation = Generation::new(Arc::new(settings), logs);
+    let mut generation = Generation::new(Arc::new(settings), logs, identity);
     if let Err(error) = surroundings::forget_interrupts(py) {
         // Only an embedding that starts us off the main thread gets here.
         log::warn!("SIGINT stays with Python: {error}");
     }
-    let open = match &handover {
-        Some(Handover::Beside(sockets)) => adopt(sockets),
-        Some(Handover::Resume(past)) => adopt(&past.sockets),
-        Some(Handover::Trial) | None => Vec::new(),
+    let sockets = match &handover {
+        Some(Handover::Beside(sockets)) => Some(sockets),
+        Some(Handover::Resume(past)) => Some(&past.sockets),
+        Some(Handover::Trial) | None => None,
     };
-    if handover.is_some() {
-        kept.inherited = open.iter().filter_map(|listener| listener.address().number()).collect();
+    let open = sockets.map(adopt).unwrap_or_default();
+    if let Some(sockets) = sockets {
+        kept.passed = sockets.passed.clone();
     }
     let state = match &handover {
         Some(Handover::Resume(past)) => State::resume(generation.plan(), past, !lame, clock::monotonic()),
@@ -107,7 +108,7 @@ pub fn run(py: Python<'_>, setup: Setup) -> Result<i32, StartError> {
     let pidfile = generation.settings.mechanics.pidfile.as_deref();
     let pidfile = pidfile.map(|path| PidFile::create(&pidfile_name(path, &state))).transpose();
     let pidfile = pidfile.map_err(StartError::PidFile)?;
-    let listening = listen(py, &mut generation, &pipes, &open, &kept.inherited);
+    let listening = listen(py, &mut generation, &pipes, &open, &kept.passed);
     drop(open);
     let Ok(true) = listening else {
         generation.close();
@@ -159,25 +160,24 @@ pub(super) fn announce(generation: &Generation) {
     log::info!("Listening at: {} ({})", generation.urls.join(","), std::process::id());
 }
 
-/// Binds, again and again while an address is in use. False when a signal came meanwhile.
+/// Binds; while an address is in use as many times more as the settings say. False when a signal came meanwhile.
 fn listen(
     py: Python<'_>,
     generation: &mut Generation,
     pipes: &Pipes,
     open: &[Arc<Listener>],
-    inherited: &[RawFd],
+    passed: &[Passed],
 ) -> Result<bool, StartError> {
-    for attempt in 1.. {
-        let error: BindError = match generation.bind(open, inherited) {
+    for left in (0..=generation.settings.socket.bind_retries).rev() {
+        let error = match generation.bind(open, passed) {
             Ok(()) => return Ok(true),
             Err(error) => error,
         };
-        log::error!("{error}");
         generation.close();
-        if attempt == BIND_ATTEMPTS || !error.in_use() {
-            let place = error.place();
-            return Err(StartError::Bind(place));
+        if left == 0 || !error.in_use() {
+            return Err(StartError::Bind(error));
         }
+        log::warn!("{error}. Trying again in 1 s ({left} left)");
         py.detach(|| pipes.wait(BIND_PAUSE));
         if pipes.take().iter().any(|signal| super::signals::ends(*signal)) {
             return Ok(false);

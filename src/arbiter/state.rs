@@ -28,7 +28,8 @@ use std::time::Duration;
 use log::Level;
 use nix::sys::signal::Signal;
 
-use super::plan::Plan;
+use super::oom::Oom;
+use super::plan::{Plan, Summary};
 use super::signals::Command;
 use super::wording::Line;
 pub use crate::sys::reap::Ended as Status;
@@ -85,8 +86,8 @@ pub struct Death {
     pub status: Status,
     /// The request it had in hand, and for how long.
     pub serving: Option<String>,
-    /// Who killed it, if the kernel did for want of memory.
-    pub out_of_memory: Option<String>,
+    /// Asked only of one that died of SIGKILL.
+    pub oom: Oom,
 }
 
 /// One worker's slot as it was read.
@@ -259,6 +260,23 @@ impl State {
     /// The generation that is kept alive.
     pub const fn generation(&self) -> u32 {
         self.current.generation
+    }
+
+    /// How the server as a whole is doing.
+    pub fn summary(&self) -> Summary {
+        let ready = self.active().filter(|worker| worker.ready).count();
+        let current = |worker: &&Worker| worker.generation == self.current.generation;
+        let old = self.active().any(|worker| !current(&worker));
+        let fresh = self.active().filter(|worker| current(worker) && worker.ready).count();
+        let stopping = self.shutdown.is_some();
+        Summary {
+            target: self.target,
+            ready,
+            settled: !stopping && !old && fresh >= self.target,
+            reloading: old || self.reloads.is_trying(),
+            stopping,
+            successor: self.relatives.successor,
+        }
     }
 
     /// Whether anything may still be asked of this generation.

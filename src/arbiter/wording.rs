@@ -3,6 +3,7 @@
 use log::Level;
 use nix::sys::signal::Signal;
 
+use super::oom::Oom;
 use super::state::{Death, Status};
 
 /// A line for the error log.
@@ -44,12 +45,16 @@ pub(super) fn ended(death: &Death, killed: bool) -> Option<Line> {
 }
 
 fn hint(death: &Death, number: i32, killed: bool) -> (Level, String) {
-    let text = match (&death.out_of_memory, Signal::try_from(number)) {
-        (_, Ok(Signal::SIGKILL)) if killed => " It had not stopped in time.".to_owned(),
-        (Some(killer), Ok(Signal::SIGKILL)) => format!(" Killed {killer}."),
-        (None, Ok(Signal::SIGKILL)) => " Perhaps out of memory?".to_owned(),
-        (_, Ok(Signal::SIGTERM)) => return (Level::Info, String::new()),
+    match Signal::try_from(number) {
+        Ok(Signal::SIGKILL) => {}
+        Ok(Signal::SIGTERM) => return (Level::Info, String::new()),
         _ => return (Level::Warn, String::new()),
+    }
+    let text = match &death.oom {
+        _ if killed => " It had not stopped in time.".to_owned(),
+        Oom::Killed(killer) => format!(" Killed {killer}."),
+        Oom::No => " Not by the kernel's OOM killer.".to_owned(),
+        Oom::Unknown => " Perhaps out of memory?".to_owned(),
     };
     (Level::Error, text)
 }

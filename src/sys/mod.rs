@@ -8,6 +8,7 @@ pub mod descriptors;
 #[cfg(feature = "python")]
 pub mod fork;
 pub mod handshakes;
+pub mod identity;
 pub mod memory;
 pub mod reap;
 pub mod shared;

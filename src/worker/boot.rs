@@ -24,7 +24,7 @@ use crate::net::Listener;
 use crate::py::app;
 use crate::py::failure::LoadError;
 use crate::scoreboard::{Scoreboard, SlotWriter, Stage};
-use crate::sys::{self, signals::BlockGuard};
+use crate::sys::{self, identity::Identity, signals::BlockGuard};
 use crate::wsgi::{Application, Concurrency, ErrorStream, Server};
 
 /// Exit status when the worker itself, not the application, could not start.
@@ -42,6 +42,8 @@ pub struct Boot {
     /// One byte written here makes the master look at the scoreboard.
     pub notice: Arc<OwnedFd>,
     pub logs: Logs,
+    /// Whom to become before any code of the application runs.
+    pub identity: Option<Arc<Identity>>,
     /// The application, if the master loaded it before the fork.
     pub app: Option<Py<PyAny>>,
     /// What `ps` shows.
@@ -106,6 +108,9 @@ fn serve(py: Python<'_>, mut boot: Boot) -> Result<(), Failure> {
     signals::install_for_boot(py, &boot.logs)?;
     boot.blocked.release();
     reseed(py);
+    if let Some(identity) = &boot.identity {
+        identity.assume()?;
+    }
     let callable = load(py, &boot)?;
     let (wakeup, wakeup_writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
     signals::install_for_serving(py, &boot.logs, wakeup_writer.as_fd())?;

@@ -25,6 +25,10 @@ pub(super) struct Pacing {
 }
 
 impl Pacing {
+    pub(super) const fn is_trying(self) -> bool {
+        self.trial.is_some()
+    }
+
     pub(super) fn due(self) -> Option<Duration> {
         (self.wanted && self.trial.is_none()).then_some(self.not_before)
     }

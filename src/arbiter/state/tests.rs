@@ -98,7 +98,7 @@ impl World {
     }
 
     fn dies(&mut self, pid: i32, status: Status) {
-        self.event(Event::Exited(Death { pid, status, serving: None, out_of_memory: None }));
+        self.event(Event::Exited(Death { pid, status, serving: None, oom: Oom::Unknown }));
     }
 
     fn pass(&mut self, seconds: f64) {
@@ -157,13 +157,26 @@ fn no_workers_is_a_legal_number() {
 fn a_killed_worker_is_named_and_replaced_at_once() {
     let mut world = World::serving(2);
     let serving = Some("GET /report for 12.4 s".to_owned());
-    world.event(Event::Exited(Death { pid: 1002, status: KILLED, serving, out_of_memory: None }));
+    world.event(Event::Exited(Death { pid: 1002, status: KILLED, serving, oom: Oom::Unknown }));
     let did = world.did();
     assert_eq!(
         did[0],
         "log ERROR Worker (pid:1002) was sent SIGKILL! Perhaps out of memory? It was serving GET /report for 12.4 s."
     );
     assert_eq!(did[1], "spawn 3 g1");
+}
+
+#[test]
+fn the_oom_killer_is_named_or_cleared() {
+    let killer = "by the kernel's OOM killer (limit 512 MiB)".to_owned();
+    for (oom, said) in [
+        (Oom::Killed(killer), "Killed by the kernel's OOM killer (limit 512 MiB)."),
+        (Oom::No, "Not by the kernel's OOM killer."),
+    ] {
+        let mut world = World::serving(1);
+        world.event(Event::Exited(Death { pid: 1001, status: KILLED, serving: None, oom }));
+        assert_eq!(world.did()[0], format!("log ERROR Worker (pid:1001) was sent SIGKILL! {said}"));
+    }
 }
 
 #[test]

@@ -38,7 +38,7 @@ impl State {
         if self.relatives.predecessor.is_some() { "Master.2" } else { "Master" }
     }
 
-    pub(super) const fn is_only_master(&self) -> bool {
+    pub const fn is_only_master(&self) -> bool {
         self.relatives.successor.is_none() && self.relatives.predecessor.is_none()
     }
 

@@ -13,7 +13,7 @@ mod text;
 pub use choice::{HeaderMap, Level, WorkerClass};
 pub use list::{Binds, HeaderNames, Networks, SchemeHeaders, SearchPath, Variables};
 pub use number::{Count, Mode, OneThread, Seconds, Size};
-pub use text::{Directory, Flag, OptionalFlag, OptionalPath, OptionalText, Text};
+pub use text::{Account, Directory, Flag, OptionalFlag, OptionalPath, OptionalText, Text};
 
 use super::raw::Raw;
 
