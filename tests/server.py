@@ -168,9 +168,13 @@ class Running:
         """Sends USR2; the new master, once `{home}/pid.2` names it and it has `count` workers of its own."""
         self.send(signal.SIGUSR2)
         path = self.home / "pid.2"
-        new = int(
-            eventually(lambda: path.exists() and path.read_text(), f"the new master's pid\n{self.stderr}")
-        )
+
+        def started() -> int | None:
+            new = int((path.exists() and path.read_text()) or 0)
+            # One that was killed has left its file.
+            return None if is_gone(new) else new
+
+        new = eventually(started, f"the new master's pid\n{self.stderr}")
         eventually(lambda: len(children(new)) == count, f"workers of the new master\n{self.stderr}")
         return new
 

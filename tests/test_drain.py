@@ -97,7 +97,8 @@ def test_a_client_that_sends_nothing_does_not_hold_up_a_stop(serve) -> None:
         fetch(server.address)
         start = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - start < 4
+        # Two seconds for the rest of the request, two for a client to read that it is too late.
+        assert time.monotonic() - start < 5
 
 
 def test_a_request_that_is_still_coming_is_answered(serve) -> None:
