@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from client import fetch
-from server import APPS, RWSGI, environment, eventually, free_port, process_table
+from server import APPS, RWSGI, environment, eventually, free_port, is_gone
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def files(tmp_path: Path) -> Iterator[list[str]]:
     if (tmp_path / "pid").exists():
         pid = int((tmp_path / "pid").read_text())
         os.kill(pid, signal.SIGTERM)
-        eventually(lambda: process_table().get(pid, (0, 0, "Z"))[2] in "ZX", "the daemon ends")
+        eventually(lambda: is_gone(pid), "the daemon ends")
 
 
 def test_the_command_ends_when_the_server_serves(run, files: list[str], tmp_path: Path) -> None:

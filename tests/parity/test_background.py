@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from client import fetch
-from server import Kind, children, eventually, free_port, process_table, run, scratch, title_of
+from server import Kind, children, eventually, free_port, is_gone, process_table, run, scratch, title_of
 
 SHOW = """
 import json, os
@@ -45,7 +45,7 @@ class Daemon:
 
     def stop(self) -> None:
         os.kill(self.pid, signal.SIGTERM)
-        eventually(lambda: process_table().get(self.pid, (0, 0, "Z"))[2] in "ZX", "it ends")
+        eventually(lambda: is_gone(self.pid), "it ends")
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_winch_stops_its_workers(daemon) -> None:
     server = daemon()
     os.kill(server.pid, signal.SIGWINCH)
     eventually(lambda: not children(server.pid), "the workers stop")
-    assert process_table()[server.pid][2] not in "ZX"
+    assert not is_gone(server.pid)
     os.kill(server.pid, signal.SIGHUP)
     eventually(server.serves, "a reload brings them back")
 
