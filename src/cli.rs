@@ -16,6 +16,7 @@ use crate::log::Logs;
 use crate::py::app;
 use crate::py::config_file::PythonLoader;
 use crate::py::failure::LoadError;
+use crate::py::hooks::Hooks;
 use crate::py::surroundings::{self, Variables};
 use crate::wsgi::SERVER_SOFTWARE;
 
@@ -88,6 +89,7 @@ fn serve(py: Python<'_>, argv: Vec<OsString>) -> Result<i32, Refusal> {
         print(&settings.print());
     }
     let variables = surround(py, &settings, &sources)?;
+    let hooks = Hooks::load(py, &settings, &loader.into_callables())?;
     let Some(spec) = settings.app_spec().map(str::to_owned) else {
         return Err(Refusal::new(NO_APPLICATION));
     };
@@ -95,7 +97,7 @@ fn serve(py: Python<'_>, argv: Vec<OsString>) -> Result<i32, Refusal> {
         Logs::open(&settings.logging).map_err(Refusal::new)?;
         return app::load(py, &spec).map(|_| 0).map_err(|error| Refusal::new(error.report()));
     }
-    start(py, sources, settings, variables)
+    start(py, sources, settings, variables, hooks)
 }
 
 /// The directory, `sys.path` and the variables, as the application is to find them.
@@ -111,7 +113,13 @@ fn surround(py: Python<'_>, settings: &Settings, sources: &Sources) -> Result<Va
     Ok(variables)
 }
 
-fn start(py: Python<'_>, sources: Sources, settings: Settings, variables: Variables) -> Result<i32, Refusal> {
+fn start(
+    py: Python<'_>,
+    sources: Sources,
+    settings: Settings,
+    variables: Variables,
+    hooks: Hooks,
+) -> Result<i32, Refusal> {
     let logs = Logs::open(&settings.logging).map_err(Refusal::new)?;
     crate::log::install(logs.error.clone(), settings.logging.loglevel);
     if log::log_enabled!(log::Level::Debug) {
@@ -127,7 +135,7 @@ fn start(py: Python<'_>, sources: Sources, settings: Settings, variables: Variab
         surroundings::remove_variable(py, name)?;
     }
     let to_file = settings.logging.errorlog != "-";
-    let started = arbiter::run(py, Setup { sources, settings, logs, app, variables, inherited });
+    let started = arbiter::run(py, Setup { sources, settings, logs, hooks, app, variables, inherited });
     started
         .map_err(|error| {
             log::error!("{error}");

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::config::{Address, Settings};
 use crate::log::Logs;
 use crate::net::{BindError, BindOptions, Listener};
+use crate::py::hooks::Context;
 
 use super::plan::Plan;
 
@@ -18,6 +19,8 @@ const FIRST_INHERITED: RawFd = 3;
 pub(super) struct Generation {
     pub(super) settings: Arc<Settings>,
     pub(super) logs: Logs,
+    /// What hooks see of it.
+    pub(super) context: Arc<Context>,
     /// Sockets that all workers share.
     pub(super) listeners: Vec<Arc<Listener>>,
     /// Addresses each worker binds for itself (`reuse_port`), with the ports the kernel chose.
@@ -27,8 +30,9 @@ pub(super) struct Generation {
 }
 
 impl Generation {
-    pub(super) const fn new(settings: Arc<Settings>, logs: Logs) -> Self {
-        Self { settings, logs, listeners: Vec::new(), own: Vec::new(), urls: Vec::new() }
+    pub(super) fn new(settings: Arc<Settings>, logs: Logs, context: Context) -> Self {
+        let context = Arc::new(context);
+        Self { settings, logs, context, listeners: Vec::new(), own: Vec::new(), urls: Vec::new() }
     }
 
     /// Listens on what the settings name; what `running` listens on already is taken from there.

@@ -7,6 +7,8 @@
 
 #[cfg(feature = "python")]
 mod generation;
+#[cfg(feature = "python")]
+mod hooks;
 pub mod pidfile;
 #[cfg(feature = "python")]
 mod pipes;
@@ -17,6 +19,8 @@ mod reload;
 pub mod run;
 #[cfg(feature = "python")]
 mod seats;
+#[cfg(feature = "python")]
+mod server;
 pub mod signals;
 #[cfg(feature = "python")]
 mod spawn;

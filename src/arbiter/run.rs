@@ -22,6 +22,7 @@ use super::generation::Generation;
 use super::pidfile::PidFile;
 use super::pipes::Pipes;
 use super::seats::Seats;
+use super::server::Server;
 use super::signals;
 use super::spawn::{Birth, Dice};
 use super::state::{Action, Event, State};
@@ -57,14 +58,19 @@ pub(super) struct Master {
     pub(super) app: Option<Py<PyAny>>,
     pub(super) pidfile: Option<PidFile>,
     pub(super) dice: Dice,
+    /// What hooks see of this.
+    pub(super) server: Py<Server>,
+    /// The number of workers that hooks were told last.
+    pub(super) size_told: usize,
     pid: u32,
 }
 
 impl Master {
-    pub(super) fn new(first: Generation, pipes: Pipes, board: Scoreboard) -> Self {
+    pub(super) fn new(first: Generation, pipes: Pipes, board: Scoreboard, server: Py<Server>) -> Self {
         let state = State::new(first.plan());
         Self {
             generations: BTreeMap::from([(state.generation(), first)]),
+            size_told: state.target(),
             state,
             pipes,
             seats: Seats::new(board),
@@ -74,6 +80,7 @@ impl Master {
             app: None,
             pidfile: None,
             dice: Dice::new(),
+            server,
             pid: process::id(),
         }
     }
@@ -98,12 +105,20 @@ impl Master {
             match flow {
                 ControlFlow::Break(Leave::Child(birth)) => return self.into_worker(py, *birth),
                 ControlFlow::Break(Leave::Exit(status)) => {
-                    self.pidfile.iter().for_each(PidFile::remove);
-                    return status;
+                    return self.end(py, status);
                 }
                 ControlFlow::Continue(()) => flow = self.guarded(py, |master| master.turn(py)),
             }
         }
+    }
+
+    /// The master's last acts. A child that lost its way does none of them.
+    fn end(&self, py: Python<'_>, status: i32) -> i32 {
+        if process::id() != self.pid {
+            return status;
+        }
+        self.pidfile.iter().for_each(PidFile::remove);
+        self.on_exit(py, status)
     }
 
     /// A panic costs one turn. In a child there is no loop to go back to.
@@ -133,6 +148,7 @@ impl Master {
         self.feed(py, Event::Beats(beats))?;
         while let Some((pid, status)) = reap::reap() {
             let serving = self.seats.leave(pid, clock::monotonic());
+            self.child_exit(py, pid, status);
             self.feed(py, Event::Exited { pid, status, serving })?;
         }
         self.feed(py, Event::Tick)?;
@@ -143,8 +159,13 @@ impl Master {
     /// Tells the policy what happened and does what it says.
     pub(super) fn feed(&mut self, py: Python<'_>, event: Event) -> Flow {
         for action in self.state.on_event(event, clock::monotonic()) {
+            // After the line that says why, before the first worker that comes of it.
+            if !matches!(action, Action::Log(_)) {
+                self.tell_size(py);
+            }
             self.perform(py, action)?;
         }
+        self.tell_size(py);
         ControlFlow::Continue(())
     }
 
@@ -153,7 +174,12 @@ impl Master {
             Action::Spawn { age, generation } => return self.spawn(py, age, generation),
             Action::Reload => return self.reload(py),
             Action::Exit(status) => return ControlFlow::Break(Leave::Exit(status)),
-            Action::Kill { pid, signal } => send(pid, signal),
+            Action::Kill { pid, signal } => {
+                if signal == Signal::SIGABRT {
+                    self.aborted(py, pid);
+                }
+                send(pid, signal);
+            }
             Action::Log(line) => write(&line),
             Action::Restore { generation } => self.enter(py, generation),
             Action::ReopenLogs => self.generations.values().for_each(|generation| generation.logs.reopen()),

@@ -12,12 +12,15 @@ use std::{fmt, io};
 use pyo3::prelude::*;
 
 use super::generation::Generation;
+use super::hooks::{self, nworkers_changed};
 use super::pidfile::{PidFile, PidFileError};
 use super::pipes::Pipes;
 use super::run::Master;
+use super::server::Server;
 use crate::config::{Settings, Sources};
 use crate::log::Logs;
 use crate::net::BindError;
+use crate::py::hooks::{Context, Hook, HookError, Hooks};
 use crate::py::surroundings::{self, Variables};
 use crate::scoreboard::Scoreboard;
 
@@ -30,6 +33,7 @@ pub struct Setup {
     pub sources: Sources,
     pub settings: Settings,
     pub logs: Logs,
+    pub hooks: Hooks,
     /// The preloaded application.
     pub app: Option<Py<PyAny>>,
     /// What `raw_env` has set.
@@ -44,6 +48,8 @@ pub enum StartError {
     PidFile(PidFileError),
     /// Told already, attempt by attempt.
     Bind(String),
+    Hook(HookError),
+    Python(PyErr),
     System(&'static str, io::Error),
 }
 
@@ -51,6 +57,8 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::PidFile(error) => error.fmt(f),
+            Self::Hook(error) => error.fmt(f),
+            Self::Python(error) => write!(f, "Cannot set up the hooks: {error}"),
             Self::Bind(place) => write!(f, "Can't connect to {place}"),
             Self::System(what, error) => write!(f, "Cannot make {what}: {error}"),
         }
@@ -62,19 +70,23 @@ impl std::error::Error for StartError {}
 /// Runs the master until it ends, and a worker until it ends in each forked child: the result is this process's exit
 /// status, whichever of the two it is.
 pub fn run(py: Python<'_>, setup: Setup) -> Result<i32, StartError> {
-    let Setup { sources, settings, logs, app, variables, inherited } = setup;
+    let Setup { sources, settings, logs, hooks, app, variables, inherited } = setup;
+    let settings = Arc::new(settings);
+    let context = Context::new(py, &settings, &logs, hooks, app.as_ref()).map_err(StartError::Python)?;
+    let mut generation = Generation::new(settings, logs, context);
+    let server = Server::new(py, &generation).map_err(StartError::Python)?;
+    let size = generation.plan().workers;
+    nworkers_changed(py, &generation.context, &server, size, None).map_err(StartError::Hook)?;
     log::info!("Starting rwsgi {}", env!("CARGO_PKG_VERSION"));
-    let pidfile = settings.mechanics.pidfile.as_deref().map(PidFile::create).transpose();
+    let pidfile = generation.settings.mechanics.pidfile.as_deref().map(PidFile::create).transpose();
     let pidfile = pidfile.map_err(StartError::PidFile)?;
-    let mut generation = Generation::new(Arc::new(settings), logs);
-    let prepared = prepare(py, &mut generation, &inherited);
+    let prepared = prepare(py, &mut generation, &inherited, &server);
     let Ok(Some((pipes, board))) = prepared else {
         generation.close();
         pidfile.iter().for_each(PidFile::remove);
         return prepared.map(|_| 0);
     };
-    log::info!("Using worker: {}", generation.settings.workers.worker_class.as_str());
-    let master = Master::new(generation, pipes, board);
+    let master = Master::new(generation, pipes, board, server);
     let status = master.with(sources, variables, inherited, app, pidfile).run(py);
     Ok(status)
 }
@@ -84,7 +96,9 @@ fn prepare(
     py: Python<'_>,
     generation: &mut Generation,
     inherited: &[RawFd],
+    server: &Py<Server>,
 ) -> Result<Option<(Pipes, Scoreboard)>, StartError> {
+    hooks::call(py, &generation.context, Hook::OnStarting, server).map_err(StartError::Hook)?;
     let board = Scoreboard::new().map_err(|error| StartError::System("the scoreboard", error))?;
     if let Err(error) = surroundings::forget_interrupts(py) {
         // Only an embedding that starts us off the main thread gets here.
@@ -96,6 +110,9 @@ fn prepare(
     }
     log::debug!("Arbiter booted");
     announce(generation);
+    log::info!("Using worker: {}", generation.settings.workers.worker_class.as_str());
+    Server::show(server, py, generation).map_err(StartError::Python)?;
+    hooks::call(py, &generation.context, Hook::WhenReady, server).map_err(StartError::Hook)?;
     Ok(Some((pipes, board)))
 }
 
