@@ -98,7 +98,7 @@ impl Application {
         if log::log_enabled!(log::Level::Debug)
             && !self.hooks.as_ref().is_some_and(RequestHooks::has_pre_request)
         {
-            log::debug!("{}", line(exchange));
+            log_begin(exchange);
         }
         self.environ(py, server, exchange)
     }
@@ -283,6 +283,12 @@ fn abandon(exchange: &Exchange, error: &PyErr) {
     log::debug!("Client at {} went away: {error}", exchange.peer.address());
     if let Some(mut response) = exchange.response() {
         response.writer.abort();
+    }
+}
+
+fn log_begin(exchange: &Exchange) {
+    if let Some(head) = exchange.request().as_ref().and_then(|reader| reader.head()) {
+        log::debug!("{} {}", head.method(), head.path().escape_ascii());
     }
 }
 

@@ -10,9 +10,10 @@ mod cfg;
 mod logger;
 mod socket;
 
-use std::fmt;
 use std::sync::Arc;
+use std::{fmt, process};
 
+use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -124,9 +125,25 @@ impl Hooks {
         arguments: impl IntoPyObject<'py, Target = PyTuple, Output = Bound<'py, PyTuple>>,
     ) -> Result<(), HookError> {
         let Some(callable) = self.find(hook) else { return Ok(()) };
+        let caller = process::id();
         let called =
             arguments.into_pyobject(py).map_err(Into::into).and_then(|arguments| callable.call(&arguments));
+        if process::id() != caller {
+            // A process the hook forked is its own affair: it must not come back as a second server.
+            process::exit(status_of(py, called.as_ref().err()));
+        }
         called.map_err(|error| HookError::new(py, hook, &error))
+    }
+}
+
+/// The exit status that Python would end with.
+fn status_of(py: Python<'_>, error: Option<&PyErr>) -> i32 {
+    let Some(error) = error else { return 0 };
+    let code = error.value(py).getattr("code").ok().filter(|_| error.is_instance_of::<PySystemExit>(py));
+    match code {
+        Some(code) if code.is_none() => 0,
+        Some(code) => code.extract().unwrap_or(1),
+        None => 1,
     }
 }
 
