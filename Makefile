@@ -12,7 +12,7 @@ TEST_PYTHON := $(CURDIR)/$(TEST_VENV)/bin/python
 NATIVE := $(abspath $(or $(CARGO_TARGET_DIR),target))/debug/rwsgi
 
 .DEFAULT_GOAL := help
-.PHONY: help build serve test lint format native rust-test python-test bench docs clean
+.PHONY: help build serve test lint format native rust-test python-test bench soak docs clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ python-test: $(TEST_VENV)/.built native  ## run the tests that drive a real serv
 
 bench: $(TEST_VENV)/.built  ## measure CPU per request beside gunicorn (needs wrk)
 	$(TEST_VENV)/bin/python benches/compare.py
+
+soak: $(TEST_VENV)/.built  ## two minutes of reloads, upgrades, recycling and deaths under load, beside gunicorn
+	$(TEST_VENV)/bin/python benches/soak.py
 
 docs:  ## write docs/settings.md again from the settings table
 	RWSGI_REGENERATE=1 cargo test --quiet --no-default-features settings_md

@@ -10,9 +10,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pyo3::prelude::*;
 
-use crate::arbiter::{self, Setup};
+use crate::arbiter::handover::{self, Handover};
+use crate::arbiter::program::Program;
+use crate::arbiter::{self, Kept, Setup, identity_of};
 use crate::config::{self, ConfigError, Parsed, Settings, Sources, VERSION_LINE, Warning};
 use crate::log::Logs;
+use crate::net::passed_sockets;
 use crate::py::app;
 use crate::py::config_file::PythonLoader;
 use crate::py::failure::LoadError;
@@ -25,6 +28,12 @@ pub const NO_APPLICATION: &str = "No application module specified.";
 
 /// The exit status of a command line that cannot be read, as Python's argparse has it.
 const USAGE_ERROR: i32 = 2;
+
+/// Variables by which one program of a master speaks to the next.
+const OWN_VARIABLES: [&str; 3] = [handover::VARIABLE, arbiter::OLD_MASTER, arbiter::OLD_SOCKETS];
+/// A service manager's variables: meant for this process, and neither for the application nor what it starts.
+const FOR_THE_MASTER: [&str; 6] =
+    ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
 /// Why there is nothing to run, and the exit status that says so.
 struct Refusal {
@@ -56,10 +65,11 @@ impl From<io::Error> for Refusal {
     }
 }
 
-/// Runs the server with these arguments (the program's name left out). The result is the exit status of this process:
-/// the master's, or in a forked child the worker's.
-pub fn main(py: Python<'_>, argv: Vec<OsString>) -> i32 {
-    match catch_unwind(AssertUnwindSafe(|| serve(py, argv))) {
+/// Runs the server with these arguments (the program's name left out). `command` is the whole command line by which this
+/// process can be started again. The result is the exit status of this process: the master's, or in a forked child the
+/// worker's.
+pub fn main(py: Python<'_>, argv: Vec<OsString>, command: Vec<OsString>) -> i32 {
+    match catch_unwind(AssertUnwindSafe(|| serve(py, argv, command))) {
         Ok(Ok(status)) => status,
         Ok(Err(refusal)) => {
             complain(&format!("Error: {}", refusal.message));
@@ -76,8 +86,12 @@ pub fn main(py: Python<'_>, argv: Vec<OsString>) -> i32 {
     }
 }
 
-fn serve(py: Python<'_>, argv: Vec<OsString>) -> Result<i32, Refusal> {
+fn serve(py: Python<'_>, argv: Vec<OsString>, command: Vec<OsString>) -> Result<i32, Refusal> {
     let sources = Sources::of_process(argv)?;
+    let program = Program::of_process(command, &sources.cwd, &OWN_VARIABLES);
+    let handover = sources.variable(handover::VARIABLE).and_then(Handover::decode);
+    surroundings::remove_variable(py, handover::VARIABLE)?;
+    surroundings::remove_variable(py, arbiter::OLD_SOCKETS)?;
     let mut loader = PythonLoader::new(&sources.cwd);
     let (settings, warnings) = match config::load(&sources, &mut loader)? {
         Parsed::Help(text) => return Ok(print(&text)),
@@ -93,11 +107,14 @@ fn serve(py: Python<'_>, argv: Vec<OsString>) -> Result<i32, Refusal> {
     let Some(spec) = settings.app_spec().map(str::to_owned) else {
         return Err(Refusal::new(NO_APPLICATION));
     };
-    if settings.debugging.print_config || settings.debugging.check_config {
-        Logs::open(&settings.logging).map_err(Refusal::new)?;
+    let trial = handover == Some(Handover::Trial);
+    if trial || settings.debugging.print_config || settings.debugging.check_config {
+        Logs::open(&settings.logging, None).map_err(Refusal::new)?;
         return app::load(py, &spec).map(|_| 0).map_err(|error| Refusal::new(error.report()));
     }
-    start(py, sources, settings, variables, hooks)
+    let passed = passed_sockets(&sources.env);
+    let kept = Kept { sources, program, variables, passed, app: None };
+    start(py, settings, hooks, kept, handover)
 }
 
 /// The directory, `sys.path` and the variables, as the application is to find them.
@@ -115,27 +132,30 @@ fn surround(py: Python<'_>, settings: &Settings, sources: &Sources) -> Result<Va
 
 fn start(
     py: Python<'_>,
-    sources: Sources,
     settings: Settings,
-    variables: Variables,
     hooks: Hooks,
+    mut kept: Kept,
+    handover: Option<Handover>,
 ) -> Result<i32, Refusal> {
-    let logs = Logs::open(&settings.logging).map_err(Refusal::new)?;
+    let identity = identity_of(&settings).map_err(Refusal::new)?;
+    let logs = Logs::open(&settings.logging, identity.as_ref()).map_err(Refusal::new)?;
     crate::log::install(logs.error.clone(), settings.logging.loglevel);
     if log::log_enabled!(log::Level::Debug) {
         log::debug!("Current configuration:");
         settings.print().lines().for_each(|line| log::debug!("  {line}"));
     }
-    let app = match preload(py, &settings) {
-        Ok(app) => app,
-        Err(error) => return Ok(error.exit_code),
-    };
-    let inherited = arbiter::inherited_sockets(&sources.env);
-    for name in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] {
+    for name in FOR_THE_MASTER {
         surroundings::remove_variable(py, name)?;
     }
+    let mut lame = false;
+    match preload(py, &settings) {
+        Ok(app) => kept.app = app,
+        // The workers of before serve on, which is better than nobody.
+        Err(_) if matches!(handover, Some(Handover::Resume(_))) => lame = true,
+        Err(error) => return Ok(error.exit_code),
+    }
     let to_file = settings.logging.errorlog != "-";
-    let started = arbiter::run(py, Setup { sources, settings, logs, hooks, app, variables, inherited });
+    let started = arbiter::run(py, Setup { settings, identity, logs, hooks, kept, handover, lame });
     started
         .map_err(|error| {
             log::error!("{error}");

@@ -41,7 +41,8 @@ mod _rwsgi {
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
     #[pyfunction]
-    fn main(py: Python<'_>, argv: Vec<OsString>) -> i32 {
-        crate::cli::main(py, argv)
+    fn main(py: Python<'_>, argv: Vec<OsString>) -> PyResult<i32> {
+        let command = crate::py::surroundings::command_line(py)?;
+        Ok(crate::cli::main(py, argv, command))
     }
 }

@@ -16,8 +16,8 @@ const FLUSH_FAILED: i32 = 120;
 fn main() {
     let arguments: Vec<OsString> = env::args_os().collect();
     start_python(&arguments);
-    let argv = arguments.into_iter().skip(1).collect();
-    let status = Python::attach(|py| rwsgi::cli::main(py, argv));
+    let argv = arguments.iter().skip(1).cloned().collect();
+    let status = Python::attach(|py| rwsgi::cli::main(py, argv, arguments));
     // SAFETY: this thread started the interpreter and holds no reference to anything in it any more.
     let flushed = unsafe {
         ffi::PyGILState_Ensure();

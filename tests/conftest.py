@@ -1,20 +1,26 @@
 """Fixtures: servers, and the bound on every test's time.
 
 Owns `kind` (which server a test runs on; the parity suite overrides it), `serve` (start one for this test),
-`run` (run the program to its end) and `shared` (a server many tests of a module read from). Must never leave
-a process behind.
+`run` (run the program to its end), `queued` (clients that wait), `unfailing` (clients that must not notice
+anything) and `shared` (a server many tests of a module read from). Must never leave a process behind.
 Read next: server.py, client.py, parity/conftest.py.
 """
 
 from __future__ import annotations
 
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
 import pytest
 import server as servers
+from client import Connection, encode, fetch
+from privileges import public  # noqa: F401  # a fixture
 from server import KINDS, RWSGI, Kind, Running
 
 TEST_SECONDS = 60
@@ -73,8 +79,12 @@ def starter(kind: Kind, parent: Path, started: list[Running]) -> Callable[..., R
         bind: str | None = "tcp",
         cwd: Path = servers.APPS,
         env: dict[str, str] | None = None,
+        under: tuple[str, ...] = (),
     ) -> Running:
-        """Starts the server, waits until it listens. `bind`: tcp, unix, or None (the arguments say where)."""
+        """Starts the server, waits until it listens. `bind`: tcp, unix, or None (the arguments say where).
+
+        `under`: a program that executes the rest of its command line in its place.
+        """
         home = servers.scratch(parent)
         address = str(home / "socket") if bind == "unix" else ("127.0.0.1", servers.free_port())
         where = {"tcp": f"127.0.0.1:{address[1]}", "unix": f"unix:{address}"}
@@ -85,7 +95,8 @@ def starter(kind: Kind, parent: Path, started: list[Running]) -> Callable[..., R
             *([app] if app else []),
         ]
         env = {name: value.format(home=home, port=address[1]) for name, value in (env or {}).items()}
-        running = Running(kind, servers.launch(kind, words, home, cwd, env), address, home)
+        started_as = replace(kind, program=(*under, *kind.program))
+        running = Running(kind, servers.launch(started_as, words, home, cwd, env), address, home)
         started.append(running)
         servers.eventually(running.listening, "the server listens")
         return running
@@ -122,6 +133,56 @@ def module_serve(kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def shared(module_serve: Callable[..., Running]) -> Running:
     """One worker serving all of tests/apps by path (/module/callable), for every test of a module."""
     return module_serve(app="cases:app")
+
+
+@pytest.fixture
+def queued() -> Iterator[Callable[..., list[Connection]]]:
+    """Connections that the kernel has taken, their requests sent, whether or not anybody accepts them."""
+    opened: list[Connection] = []
+
+    def queued(server: Running, count: int, target: str = "/queued?0.05") -> list[Connection]:
+        for _ in range(count):
+            opened.append(Connection(server.address))
+            opened[-1].send(encode("GET", target))
+        return opened[-count:]
+
+    yield queued
+    for connection in opened:
+        connection.__exit__()
+
+
+@contextmanager
+def load(server: Running, clients: int = 2, pause: float = 0.002) -> Iterator[list[float]]:
+    """Steady requests during the block: each must be answered. Gives how long each took, in seconds."""
+    failures: list[str] = []
+    latencies: list[float] = []
+    stopped = threading.Event()
+
+    def client() -> None:
+        while not stopped.wait(pause):
+            start = time.monotonic()
+            try:
+                assert fetch(server.address).status == 200
+            except (OSError, AssertionError) as failure:
+                failures.append(repr(failure))
+            latencies.append(time.monotonic() - start)
+
+    threads = [threading.Thread(target=client) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield latencies
+    finally:
+        stopped.set()
+        for thread in threads:
+            thread.join()
+    assert not failures, failures[:5]
+    assert latencies
+
+
+@pytest.fixture
+def unfailing() -> Callable[..., AbstractContextManager[list[float]]]:
+    return load
 
 
 @pytest.fixture

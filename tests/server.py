@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -89,6 +89,17 @@ def process_table() -> dict[int, tuple[int, int, str]]:
     return table
 
 
+def children(pid: int) -> list[int]:
+    """The live ones, in order."""
+    table = process_table()
+    return sorted(child for child, (parent, _, state) in table.items() if parent == pid and state not in "ZX")
+
+
+def is_gone(pid: int) -> bool:
+    """It has ended, whoever may have to reap it."""
+    return process_table().get(pid, (0, 0, "Z"))[2] in "ZX"
+
+
 def title_of(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
 
@@ -108,11 +119,12 @@ class Running:
     process: subprocess.Popen[bytes]
     address: Address
     home: Path
-    exempt: set[int] = field(default_factory=set)
+    # The master that USR2 started, from when the test counts it as the one in charge.
+    successor: int | None = None
 
     @property
     def pid(self) -> int:
-        return self.process.pid
+        return self.successor or self.process.pid
 
     @property
     def stdout(self) -> str:
@@ -123,15 +135,14 @@ class Running:
         return (self.home / "stderr").read_text()
 
     def workers(self) -> list[int]:
-        table = process_table()
-        return sorted(
-            pid for pid, (parent, _, state) in table.items() if parent == self.pid and state not in "ZX"
-        )
+        return children(self.pid)
 
     def wait_workers(self, count: int, unlike: list[int] | None = None) -> list[int]:
         """Waits until there are just `count` workers, none of them in `unlike`."""
 
         def settled() -> list[int] | bool:
+            if is_gone(self.pid):
+                raise AssertionError(f"it has exited ({self.process.poll()}):\n{self.stderr}")
             workers = self.workers()
             return len(workers) == count and not set(workers) & set(unlike or []) and workers
 
@@ -148,7 +159,20 @@ class Running:
         return self.stderr
 
     def send(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
+        if self.successor:
+            os.kill(self.successor, number)
+        else:
+            self.process.send_signal(number)
+
+    def upgrade(self, count: int) -> int:
+        """Sends USR2; the new master, once `{home}/pid.2` names it and it has `count` workers of its own."""
+        self.send(signal.SIGUSR2)
+        path = self.home / "pid.2"
+        new = int(
+            eventually(lambda: path.exists() and path.read_text(), f"the new master's pid\n{self.stderr}")
+        )
+        eventually(lambda: len(children(new)) == count, f"workers of the new master\n{self.stderr}")
+        return new
 
     def wait_exit(self, timeout: float = DEADLINE) -> int:
         try:
@@ -172,14 +196,16 @@ class Running:
         return [
             pid
             for pid, (_, session, state) in process_table().items()
-            if session == self.pid and state != "Z"
+            if session == self.process.pid and state != "Z"
         ]
 
     def clean_up(self) -> None:
         """Ends whatever is left of it, and fails when it did not end by itself."""
         stuck = False
-        if self.process.poll() is None:
+        if self.successor in self.descendants():
             self.send(signal.SIGTERM)
+        if self.process.poll() is None:
+            self.process.terminate()
             try:
                 self.process.wait(DEADLINE)
             except subprocess.TimeoutExpired:

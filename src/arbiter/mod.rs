@@ -7,12 +7,18 @@
 
 #[cfg(feature = "python")]
 mod generation;
+pub mod handover;
 #[cfg(feature = "python")]
 mod hooks;
+pub mod notify;
+pub mod oom;
 pub mod pidfile;
 #[cfg(feature = "python")]
 mod pipes;
 pub mod plan;
+pub mod program;
+#[cfg(feature = "python")]
+mod reexec;
 #[cfg(feature = "python")]
 mod reload;
 #[cfg(feature = "python")]
@@ -30,6 +36,8 @@ pub mod state;
 mod wording;
 
 #[cfg(feature = "python")]
-pub use generation::inherited_sockets;
+pub use generation::identity_of;
 #[cfg(feature = "python")]
-pub use start::{Setup, StartError, run};
+pub use reexec::{OLD_MASTER, OLD_SOCKETS};
+#[cfg(feature = "python")]
+pub use start::{Kept, Setup, StartError, run};

@@ -4,7 +4,7 @@
 //! Must never block on a read. Read next: `run.rs`.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,9 +13,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::unistd::pipe2;
 
+use super::handover::PipeNumbers;
 use super::signals;
 use crate::sys::descriptors;
-use crate::sys::signals::SignalPipe;
+use crate::sys::signals::{SignalPipe, unblock};
 
 pub(super) struct Pipes {
     signals: SignalPipe,
@@ -23,7 +24,7 @@ pub(super) struct Pipes {
     notice: OwnedFd,
     lifeline: OwnedFd,
     /// Held open and never written: closing it is the message.
-    _alive: OwnedFd,
+    alive: OwnedFd,
 }
 
 /// The ends a worker holds.
@@ -38,8 +39,39 @@ impl Pipes {
         let flags = OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
         let (notices, notice) = pipe2(flags)?;
         let (lifeline, alive) = pipe2(flags)?;
+        Self::of([notices, notice, lifeline, alive])
+    }
+
+    /// The pipes of the program before this one, which its workers hold the other ends of.
+    pub(super) fn resume(numbers: PipeNumbers) -> io::Result<Self> {
+        let PipeNumbers { notices, notice, lifeline, alive } = numbers;
+        let gone = || io::Error::from(io::ErrorKind::NotFound);
+        let take = |number| {
+            let fd = descriptors::adopt(number).ok_or_else(gone)?;
+            descriptors::keep_on_exec(&fd, false)?;
+            Ok::<OwnedFd, io::Error>(fd)
+        };
+        Self::of([take(notices)?, take(notice)?, take(lifeline)?, take(alive)?])
+    }
+
+    fn of([notices, notice, lifeline, alive]: [OwnedFd; 4]) -> io::Result<Self> {
         let signals = SignalPipe::new(&signals::all())?;
-        Ok(Self { signals, notices, notice, lifeline, _alive: alive })
+        unblock(&signals::all())?;
+        Ok(Self { signals, notices, notice, lifeline, alive })
+    }
+
+    pub(super) fn numbers(&self) -> PipeNumbers {
+        PipeNumbers {
+            notices: self.notices.as_raw_fd(),
+            notice: self.notice.as_raw_fd(),
+            lifeline: self.lifeline.as_raw_fd(),
+            alive: self.alive.as_raw_fd(),
+        }
+    }
+
+    /// What a program in this one's place must have, too.
+    pub(super) const fn descriptors(&self) -> [&OwnedFd; 4] {
+        [&self.notices, &self.notice, &self.lifeline, &self.alive]
     }
 
     /// Sleeps until there is something to look at, or `limit` has passed. An interrupted sleep is over.

@@ -4,16 +4,16 @@
 //! logs and variables. Must never end the master. Read next: `state/reload.rs`, which replaces the workers.
 
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pyo3::prelude::*;
 
-use super::generation::Generation;
+use super::generation::{Generation, identity_of};
 use super::pidfile::PidFile;
 use super::run::{Flow, Master};
 use super::start::announce;
-use super::state::Event;
+use super::state::{Event, State};
 use crate::config::{self, Parsed, Settings};
 use crate::log::Logs;
 use crate::py::config_file::PythonLoader;
@@ -21,6 +21,14 @@ use crate::py::hooks::{Context, Hooks};
 
 impl Master {
     pub(super) fn reload(&mut self, py: Python<'_>) -> Flow {
+        if self.kept.app.is_some() {
+            // This process has the old code in it and cannot forget it.
+            let event = match self.try_new_code(py) {
+                Ok(pid) => Event::Trying { pid },
+                Err(error) => Event::ReloadFailed(error.to_string()),
+            };
+            return self.feed(py, event);
+        }
         let generation = match self.next_generation(py) {
             Ok(generation) => generation,
             Err(reason) => {
@@ -33,7 +41,7 @@ impl Master {
         let number = self.state.generation();
         let moved = self.current_urls_differ(&generation);
         self.generations.insert(number, generation);
-        self.size_told = self.state.target();
+        self.size_told = self.state.summary().target;
         self.enter(py, number);
         if let Some(generation) = self.generations.get(&number).filter(|_| moved) {
             announce(generation);
@@ -53,11 +61,12 @@ impl Master {
         let running = self.settings().ok_or("there is no generation to replace")?;
         let (settings, hooks) = self.read_again(py, &running)?;
         let settings = Arc::new(settings);
-        let logs = Logs::open(&settings.logging)?;
-        let context = Context::new(py, &settings, &logs, hooks, self.app.as_ref());
-        let context = context.map_err(|error| error.to_string())?;
-        let mut generation = Generation::new(settings, logs, context);
-        let bound = generation.bind(self.current(), &self.inherited).map_err(|error| error.to_string());
+        let identity = identity_of(&settings)?;
+        let logs = Logs::open(&settings.logging, identity.as_ref())?;
+        let context = Context::new(py, &settings, &logs, hooks, None).map_err(|error| error.to_string())?;
+        let mut generation = Generation::new(settings, logs, identity, context);
+        let bound = generation.bind(&self.open_listeners(), &self.kept.passed);
+        let bound = bound.map_err(|error| error.to_string());
         let settled = bound
             .and_then(|()| self.move_pidfile(generation.settings.mechanics.pidfile.as_deref()))
             .and_then(|()| self.tell_reload(py, &generation));
@@ -72,9 +81,9 @@ impl Master {
 
     fn read_again(&mut self, py: Python<'_>, running: &Settings) -> Result<(Settings, Hooks), String> {
         // The file may read variables: it must see what it saw at the start.
-        self.variables.restore(py).map_err(|error| error.to_string())?;
-        let mut loader = PythonLoader::new(&self.sources.cwd);
-        let parsed = config::load(&self.sources, &mut loader).map_err(|error| error.to_string())?;
+        self.kept.variables.restore(py).map_err(|error| error.to_string())?;
+        let mut loader = PythonLoader::new(&self.kept.sources.cwd);
+        let parsed = config::load(&self.kept.sources, &mut loader).map_err(|error| error.to_string())?;
         let Parsed::Run(mut settings, warnings) = parsed else {
             return Err("the arguments no longer name a server to run".to_owned());
         };
@@ -87,12 +96,7 @@ impl Master {
         for name in settings.keep_fixed(running) {
             log::warn!("{name} changed: a reload keeps the running value, a restart takes the new one");
         }
-        if self.app.is_some() {
-            log::warn!(
-                "The preloaded application is not loaded again by a reload; restart to load its new code"
-            );
-        }
-        self.variables.apply(py, &settings.mechanics.raw_env).map_err(|error| error.to_string())?;
+        self.kept.variables.apply(py, &settings.mechanics.raw_env).map_err(|error| error.to_string())?;
         let hooks = Hooks::load(py, &settings, &loader.into_callables());
         hooks.map(|hooks| (*settings, hooks)).map_err(|error| error.to_string())
     }
@@ -104,7 +108,7 @@ impl Master {
         crate::log::install(Arc::clone(&generation.logs.error), settings.logging.loglevel);
         self.show_title();
         self.show(py);
-        if let Err(error) = self.variables.apply(py, &settings.mechanics.raw_env) {
+        if let Err(error) = self.kept.variables.apply(py, &settings.mechanics.raw_env) {
             log::error!("Cannot set the variables of raw_env: {error}");
         }
         if let Err(reason) = self.move_pidfile(settings.mechanics.pidfile.as_deref()) {
@@ -114,7 +118,7 @@ impl Master {
 
     /// Writes the new pid file before the old one goes; nothing changes if that fails.
     fn move_pidfile(&mut self, path: Option<&Path>) -> Result<(), String> {
-        let wanted = path.and_then(|path| std::path::absolute(path).ok());
+        let wanted = path.and_then(|path| std::path::absolute(pidfile_name(path, &self.state)).ok());
         if wanted.as_deref() == self.pidfile.as_ref().map(PidFile::path) {
             return Ok(());
         }
@@ -124,4 +128,13 @@ impl Master {
         }
         Ok(())
     }
+}
+
+/// The older master has the plain name for as long as it lives.
+pub(super) fn pidfile_name(path: &Path, state: &State) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    if state.predecessor().is_some() {
+        name.push(".2");
+    }
+    name.into()
 }

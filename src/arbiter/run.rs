@@ -10,27 +10,29 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process;
 use std::sync::Arc;
 use std::time::Duration;
-use std::{os::fd::RawFd, process};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use pyo3::prelude::*;
 
 use super::generation::Generation;
+use super::notify::Notifier;
+use super::oom::{Oom, OomWatch};
 use super::pidfile::PidFile;
 use super::pipes::Pipes;
+use super::reexec::{OLD_MASTER, Trial};
 use super::seats::Seats;
 use super::server::Server;
 use super::signals;
 use super::spawn::{Birth, Dice};
-use super::state::{Action, Event, State};
+use super::start::Kept;
+use super::state::{Action, Death, Event, State, Status};
 use super::wording::Line;
-use crate::config::Sources;
 use crate::log::CRITICAL;
-use crate::py::surroundings::Variables;
-use crate::scoreboard::Scoreboard;
+use crate::py::surroundings;
 use crate::sys::{clock, reap, title};
 
 /// A turn that panics again and again must not take a whole core.
@@ -52,49 +54,46 @@ pub(super) struct Master {
     pub(super) seats: Seats,
     /// By number: the current one, the one to fall back to, and those with workers left.
     pub(super) generations: BTreeMap<u32, Generation>,
-    pub(super) sources: Sources,
-    pub(super) variables: Variables,
-    pub(super) inherited: Vec<RawFd>,
-    pub(super) app: Option<Py<PyAny>>,
+    pub(super) kept: Kept,
     pub(super) pidfile: Option<PidFile>,
+    pub(super) trial: Option<Trial>,
     pub(super) dice: Dice,
     /// What hooks see of this.
     pub(super) server: Py<Server>,
     /// The number of workers that hooks were told last.
     pub(super) size_told: usize,
+    notifier: Notifier,
+    oom: OomWatch,
     pid: u32,
 }
 
 impl Master {
-    pub(super) fn new(first: Generation, pipes: Pipes, board: Scoreboard, server: Py<Server>) -> Self {
-        let state = State::new(first.plan());
+    pub(super) fn new(
+        state: State,
+        first: Generation,
+        (pipes, seats): (Pipes, Seats),
+        kept: Kept,
+        (pidfile, server): (Option<PidFile>, Py<Server>),
+    ) -> Self {
+        // Workers of before belong to generations whose settings are gone: the present ones stand in for them.
+        let mut generations: BTreeMap<u32, Generation> =
+            state.workers().iter().map(|worker| (worker.generation, first.stand_in())).collect();
+        generations.insert(state.generation(), first);
         Self {
-            generations: BTreeMap::from([(state.generation(), first)]),
-            size_told: state.target(),
+            size_told: state.summary().target,
             state,
             pipes,
-            seats: Seats::new(board),
-            sources: Sources::default(),
-            variables: Variables::default(),
-            inherited: Vec::new(),
-            app: None,
-            pidfile: None,
+            seats,
+            generations,
+            notifier: Notifier::new(&kept.sources.env),
+            oom: OomWatch::new(),
+            kept,
+            pidfile,
+            trial: None,
             dice: Dice::new(),
             server,
             pid: process::id(),
         }
-    }
-
-    /// What a reload and a worker need.
-    pub(super) fn with(
-        self,
-        sources: Sources,
-        variables: Variables,
-        inherited: Vec<RawFd>,
-        app: Option<Py<PyAny>>,
-        pidfile: Option<PidFile>,
-    ) -> Self {
-        Self { sources, variables, inherited, app, pidfile, ..self }
     }
 
     /// Until the master ends. In a child, until the worker ends.
@@ -135,7 +134,10 @@ impl Master {
     }
 
     fn turn(&mut self, py: Python<'_>) -> Flow {
-        let limit = self.state.next_turn(clock::monotonic());
+        let now = clock::monotonic();
+        self.notifier.update(&self.state.summary(), self.seats.totals().requests, now);
+        let limit = self.state.next_turn(now);
+        let limit = self.notifier.turn_limit().map_or(limit, |notifier| limit.min(notifier));
         py.detach(|| self.pipes.wait(limit));
         // Signals before deaths: of a ^C that reached the whole group, the master's own part comes first.
         for signal in self.pipes.take() {
@@ -147,11 +149,18 @@ impl Master {
         let beats = self.seats.beats(clock::monotonic());
         self.feed(py, Event::Beats(beats))?;
         while let Some((pid, status)) = reap::reap() {
-            let serving = self.seats.leave(pid, clock::monotonic());
-            self.child_exit(py, pid, status);
-            self.feed(py, Event::Exited { pid, status, serving })?;
+            let event = self.tried(pid, status).unwrap_or_else(|| {
+                let serving = self.seats.leave(pid, clock::monotonic());
+                self.child_exit(py, pid, status);
+                let killed = status == Status::Signal(Signal::SIGKILL as i32);
+                let oom = if killed { self.oom.ask() } else { Oom::No };
+                Event::Exited(Death { pid, status, serving, oom })
+            });
+            self.feed(py, event)?;
         }
-        self.feed(py, Event::Tick)?;
+        let parent = nix::unistd::getppid().as_raw();
+        let orphaned = self.state.predecessor().is_some_and(|predecessor| predecessor != parent);
+        self.feed(py, if orphaned { Event::PredecessorLeft } else { Event::Tick })?;
         self.forget_generations();
         ControlFlow::Continue(())
     }
@@ -173,6 +182,8 @@ impl Master {
         match action {
             Action::Spawn { age, generation } => return self.spawn(py, age, generation),
             Action::Reload => return self.reload(py),
+            Action::Reexec => return self.reexec(py),
+            Action::Upgrade => return self.upgrade(py),
             Action::Exit(status) => return ControlFlow::Break(Leave::Exit(status)),
             Action::Kill { pid, signal } => {
                 if signal == Signal::SIGABRT {
@@ -183,7 +194,14 @@ impl Master {
             Action::Log(line) => write(&line),
             Action::Restore { generation } => self.enter(py, generation),
             Action::ReopenLogs => self.generations.values().for_each(|generation| generation.logs.reopen()),
-            Action::CloseListeners => self.generations.values_mut().for_each(Generation::close),
+            Action::Promote => self.promote(py),
+            Action::CloseListeners { last: true } => {
+                self.seats.board.drain();
+                self.generations.values_mut().for_each(Generation::close);
+            }
+            Action::CloseListeners { last: false } => {
+                self.generations.values_mut().for_each(Generation::leave);
+            }
         }
         ControlFlow::Continue(())
     }
@@ -193,8 +211,10 @@ impl Master {
         let state = &self.state;
         self.generations.retain(|number, generation| {
             let kept = state.keeps(*number);
-            if !kept {
-                generation.close();
+            match kept {
+                true => {}
+                false if state.is_only_master() => generation.close(),
+                false => generation.leave(),
             }
             kept
         });
@@ -206,8 +226,22 @@ impl Master {
 
     pub(super) fn show_title(&self) {
         if let Some(generation) = self.current() {
-            title::set(&format!("rwsgi: master [{}]", generation.name()));
+            title::set(&format!("rwsgi: master [{}]", self.title_name(generation)));
         }
+    }
+
+    /// A master beside an older one shows that it is the second.
+    pub(super) fn title_name(&self, generation: &Generation) -> String {
+        let suffix = if self.state.predecessor().is_some() { ".2" } else { "" };
+        format!("{}{suffix}", generation.name())
+    }
+
+    /// The older master is gone: this one takes its names.
+    fn promote(&mut self, py: Python<'_>) {
+        if let Err(error) = surroundings::remove_variable(py, OLD_MASTER) {
+            log::warn!("Cannot remove {OLD_MASTER}: {error}");
+        }
+        self.enter(py, self.state.generation());
     }
 
     pub(super) fn settings(&self) -> Option<Arc<crate::config::Settings>> {

@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
+use super::handover::Resume;
 use super::state::Beat;
-use crate::scoreboard::{SLOTS, Scoreboard, SlotView, SlotWriter, Stage};
+use crate::scoreboard::{Latencies, SLOTS, Scoreboard, SlotView, SlotWriter, Stage};
 
 struct Seat {
     age: u64,
@@ -17,11 +18,54 @@ struct Seat {
 pub(super) struct Seats {
     pub(super) board: Scoreboard,
     taken: Vec<Seat>,
+    /// What workers that are gone have counted.
+    past: Totals,
+}
+
+/// What all workers have counted since the master began; no number of it ever falls.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Totals {
+    pub(super) requests: u64,
+    pub(super) latencies: Latencies,
+}
+
+impl Totals {
+    fn add(&mut self, view: &SlotView) {
+        self.requests = self.requests.saturating_add(view.requests);
+        self.latencies.add(&view.latencies);
+    }
 }
 
 impl Seats {
     pub(super) const fn new(board: Scoreboard) -> Self {
-        Self { board, taken: Vec::new() }
+        Self { board, taken: Vec::new(), past: Totals { requests: 0, latencies: Latencies::EMPTY } }
+    }
+
+    /// The seats of the program before this one, with their workers in them.
+    pub(super) fn resume(board: Scoreboard, resume: &Resume) -> Self {
+        let mut seats = Self::new(board);
+        seats.past.requests = resume.requests;
+        for worker in &resume.workers {
+            if worker.slot < SLOTS && seats.taken.iter().all(|seat| seat.slot != worker.slot) {
+                seats.taken.push(Seat { age: worker.age, pid: Some(worker.pid), slot: worker.slot });
+            }
+        }
+        seats
+    }
+
+    pub(super) fn totals(&self) -> Totals {
+        let mut totals = self.past.clone();
+        self.taken.iter().for_each(|seat| totals.add(&self.board.view(seat.slot)));
+        totals
+    }
+
+    pub(super) const fn past(&self) -> &Totals {
+        &self.past
+    }
+
+    /// The slot of the worker of this age.
+    pub(super) fn slot(&self, age: u64) -> Option<usize> {
+        self.taken.iter().find(|seat| seat.age == age).map(|seat| seat.slot)
     }
 
     /// An empty slot for the worker of this age. `None` when all are taken.
@@ -47,7 +91,11 @@ impl Seats {
     pub(super) fn leave(&mut self, pid: i32, now: Duration) -> Option<String> {
         let index = self.taken.iter().position(|seat| seat.pid == Some(pid))?;
         let seat = self.taken.swap_remove(index);
-        describe(&self.board.view(seat.slot), now)
+        let view = self.board.view(seat.slot);
+        self.past.add(&view);
+        // Those who look around for siblings must not see the dead.
+        self.board.clear(seat.slot);
+        describe(&view, now)
     }
 
     pub(super) fn beats(&self, now: Duration) -> Vec<Beat> {
@@ -56,7 +104,8 @@ impl Seats {
             Beat {
                 age: seat.age,
                 // One that stops was ready, also when the turn that would have seen it came too late.
-                ready: matches!(view.stage, Stage::Ready | Stage::Stopping),
+                ready: !matches!(view.stage, Stage::Empty | Stage::Booting),
+                worn: view.stage == Stage::Worn,
                 at: view.beat,
                 serving: describe(&view, now),
             }
@@ -90,6 +139,25 @@ mod tests {
         assert_eq!(seats.leave(100, Duration::ZERO), None);
         seats.take(2).unwrap();
         assert!(!seats.beats(Duration::ZERO)[0].ready);
+    }
+
+    #[test]
+    fn counters_never_fall() {
+        let mut seats = Seats::new(Scoreboard::new().unwrap());
+        let mut last = 0;
+        for age in 1..=20 {
+            let writer = seats.take(age).unwrap();
+            seats.occupy(age, 100 + age as i32);
+            for _ in 0..age {
+                writer.serve("GET", b"/", Duration::ZERO);
+                writer.idle(Duration::from_millis(3));
+                assert!(seats.totals().requests > last);
+                last = seats.totals().requests;
+            }
+            seats.leave(100 + age as i32, Duration::ZERO);
+            assert_eq!(seats.totals().requests, last);
+        }
+        assert_eq!((last, seats.totals().latencies.count()), (210, 210));
     }
 
     #[test]

@@ -82,6 +82,19 @@ impl Server {
         Ok(())
     }
 
+    /// The master that started this one, and the one that this one started.
+    pub(super) fn set_relatives(
+        server: &Py<Self>,
+        py: Python<'_>,
+        predecessor: Option<i32>,
+        successor: Option<i32>,
+    ) -> PyResult<()> {
+        let mut server = server.try_borrow_mut(py)?;
+        server.master_pid = predecessor.unwrap_or(0);
+        server.reexec_pid = successor.unwrap_or(0);
+        Ok(())
+    }
+
     /// A worker of this age is about to be forked.
     pub(super) fn set_age(server: &Py<Self>, py: Python<'_>, age: u64) -> PyResult<()> {
         server.try_borrow_mut(py)?.worker_age = age;

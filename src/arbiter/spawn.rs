@@ -7,6 +7,7 @@
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use pyo3::prelude::*;
 
@@ -18,13 +19,13 @@ use crate::scoreboard::SlotWriter;
 use crate::sys::clock;
 use crate::sys::fork::{Forked, fork};
 use crate::sys::signals::{BlockGuard, block, restore_default};
-use crate::worker::{self, Boot, Hooked, Worker};
+use crate::worker::{self, Boot, Hooked, Limits, Worker};
 
 /// What a child knows of itself.
 pub(super) struct Birth {
     generation: u32,
     slot: SlotWriter,
-    max_requests: usize,
+    limits: Limits,
     blocked: BlockGuard,
     worker: Py<Worker>,
     /// `pre_fork` did not raise.
@@ -55,19 +56,17 @@ impl Master {
         generation: u32,
     ) -> Result<Result<i32, Box<Birth>>, String> {
         let known = self.generations.get(&generation).ok_or("its generation is gone")?;
-        let max_requests = max_requests(&known.settings, &mut self.dice);
+        let limits = limits(&known.settings, &mut self.dice);
         let slot = self.seats.take(age).ok_or("the scoreboard is full")?;
         let (worker, fit) =
-            self.before_fork(py, age, known, max_requests).map_err(|error| error.to_string())?;
+            self.before_fork(py, age, known, limits.requests).map_err(|error| error.to_string())?;
         let blocked = block(&signals::all()).map_err(|error| error.to_string())?;
         match fork(py).map_err(|error| error.to_string())? {
             Forked::Parent(pid) => {
                 self.after_fork(py, pid.as_raw(), worker);
                 Ok(Ok(pid.as_raw()))
             }
-            Forked::Child => {
-                Ok(Err(Box::new(Birth { generation, slot, max_requests, blocked, worker, fit })))
-            }
+            Forked::Child => Ok(Err(Box::new(Birth { generation, slot, limits, blocked, worker, fit }))),
         }
     }
 
@@ -88,16 +87,17 @@ impl Master {
     }
 
     fn boot(mut self, py: Python<'_>, birth: Birth) -> Result<Boot, String> {
-        let Birth { generation: number, slot, max_requests, blocked, worker, .. } = birth;
-        let ends = self.pipes.worker_side();
+        let Birth { generation: number, slot, limits, blocked, worker, .. } = birth;
         restore_default(&signals::all()).map_err(|error| error.to_string())?;
         let generation = self.generations.remove(&number).ok_or("its generation is gone")?;
+        let title = format!("rwsgi: worker [{}]", self.title_name(&generation));
+        let ends = self.pipes.worker_side();
         // The other generations' sockets: what both have becomes this one's alone.
         self.generations.clear();
         let settings = Arc::clone(&generation.settings);
         let hooks = Arc::clone(&generation.context.hooks);
-        self.variables.apply(py, &settings.mechanics.raw_env).map_err(|error| error.to_string())?;
-        let (title, logs) = (format!("rwsgi: worker [{}]", generation.name()), generation.logs.clone());
+        self.kept.variables.apply(py, &settings.mechanics.raw_env).map_err(|error| error.to_string())?;
+        let (logs, identity) = (generation.logs.clone(), generation.identity.clone());
         let listeners = generation.into_listeners().map_err(|error| error.to_string())?;
         Ok(Boot {
             settings,
@@ -108,21 +108,27 @@ impl Master {
             lifeline: ends.lifeline,
             notice: ends.notice,
             logs,
-            app: self.app,
+            identity,
+            app: self.kept.app,
             hooked: Arc::new(Hooked { hooks, server: self.server.into_any(), worker }),
             title,
-            max_requests,
+            limits,
             blocked,
         })
     }
 }
 
-fn max_requests(settings: &Settings, dice: &mut Dice) -> usize {
+fn limits(settings: &Settings, dice: &mut Dice) -> Limits {
     let workers = &settings.workers;
-    match workers.max_requests {
+    let mut lengthen = |limit: usize, jitter: usize| match limit {
         0 => 0,
-        limit => limit.saturating_add(dice.up_to(workers.max_requests_jitter)),
-    }
+        limit => limit.saturating_add(dice.up_to(jitter)),
+    };
+    let requests = lengthen(workers.max_requests, workers.max_requests_jitter);
+    let [lifetime, jitter] = [workers.max_worker_lifetime, workers.worker_lifetime_jitter]
+        .map(|time| usize::try_from(time.as_millis()).unwrap_or(usize::MAX));
+    let lifetime = Duration::from_millis(lengthen(lifetime, jitter) as u64);
+    Limits { requests, lifetime, memory: workers.max_worker_memory }
 }
 
 /// Marsaglia's xorshift64*: enough to keep workers from being replaced all at once.
@@ -154,10 +160,14 @@ mod tests {
     fn jitter_is_added_within_its_bounds() {
         let mut settings = Settings::default();
         settings.workers.max_requests_jitter = 3;
+        settings.workers.worker_lifetime_jitter = Duration::from_secs(3);
         let mut dice = Dice::new();
-        assert_eq!(max_requests(&settings, &mut dice), 0, "no limit stays none");
+        assert_eq!(limits(&settings, &mut dice), Limits::default(), "no limit stays none");
+        settings.workers.max_worker_lifetime = Duration::from_secs(7);
+        let lifetimes = (0..200).map(|_| limits(&settings, &mut dice).lifetime.as_secs_f64());
+        assert!(lifetimes.into_iter().all(|seconds| (7.0..=10.0).contains(&seconds)));
         settings.workers.max_requests = 10;
-        let drawn: Vec<usize> = (0..200).map(|_| max_requests(&settings, &mut dice)).collect();
+        let drawn: Vec<usize> = (0..200).map(|_| limits(&settings, &mut dice).requests).collect();
         for number in 10..=13 {
             assert!(drawn.contains(&number), "{number} was never drawn");
         }

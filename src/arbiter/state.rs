@@ -1,37 +1,42 @@
 //! The arbiter's policy: `on_event(event, now) -> actions`. No system call, no clock, no Python.
 //!
 //! Owns: who is alive, which generation serves, when to spawn, whom to stop, when to give up. Must never: do anything.
-//! The loop in `run` performs the actions and answers `Spawn` and `Reload` with an event. Every time here is an
-//! argument, so each sequence of signals and deaths is a unit test (`tests.rs`).
+//! The loop in `run` performs the actions and answers some of them with an event. Every time here is an argument, so each
+//! sequence of signals and deaths is a unit test (`tests.rs`). Read next: `balance.rs`, which every event ends in.
 //!
 //! ```text
-//!   worker:   Booting ──ready──▶ Serving ──TERM/QUIT──▶ Stopping ──▶ (reaped, forgotten)
+//!   worker:   Booting ──ready──▶ Serving ──worn──▶ Serving, its successor booting ──TERM/QUIT──▶ Stopping ──▶ (reaped)
 //!                └───────────────────┴──── dies ────────────────────▶ (reaped, respawned)
 //!   master:   Running ──HUP──▶ Running with a newer generation booting; each new worker that is ready retires an
 //!                 │            old one; a generation none of which gets ready is given up, the old one stays
 //!                 └─ TERM/INT/QUIT, or the first boot fails ──▶ Stopping ──last worker gone──▶ Exit
 //! ```
 
+mod balance;
+mod beat;
 mod death;
 pub use death::{APP_FAILED, BOOT_FAILED};
 mod reload;
+mod resume;
+mod stop;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 
 use std::time::Duration;
 
 use log::Level;
 use nix::sys::signal::Signal;
 
-use super::plan::Plan;
+use super::oom::Oom;
+use super::plan::{Plan, Summary};
 use super::signals::Command;
 use super::wording::Line;
 pub use crate::sys::reap::Ended as Status;
+use stop::{Shutdown, Stopping};
 
 /// How long a stuck worker has between ABRT, on which it logs its stacks, and KILL.
 const ABORT_GRACE: Duration = Duration::from_secs(2);
-/// A quick stop does not wait longer than this, whatever graceful_timeout is.
-const QUICK_LIMIT: Duration = Duration::from_secs(5);
 /// The longest the loop may sleep: beats are looked at this often.
 const TURN: Duration = Duration::from_secs(1);
 
@@ -42,12 +47,8 @@ pub enum Event {
     Start,
     /// A signal to the master, with its name for the log.
     Signal(Command, &'static str),
-    /// A child was reaped. `serving` describes the request it had in hand.
-    Exited {
-        pid: i32,
-        status: Status,
-        serving: Option<String>,
-    },
+    /// A child was reaped.
+    Exited(Death),
     /// What the live slots of the scoreboard say.
     Beats(Vec<Beat>),
     /// Answers to `Action::Spawn`.
@@ -59,11 +60,34 @@ pub enum Event {
         age: u64,
         reason: String,
     },
-    /// Answers to `Action::Reload`.
+    /// Answers to `Action::Reload`: done, refused, or first to be tried out by this process.
     Reloaded(Plan),
     ReloadFailed(String),
+    Trying {
+        pid: i32,
+    },
+    /// The process that tried the new code has ended; what it complained of.
+    Tried(Result<(), String>),
+    /// Answers to `Action::Upgrade`.
+    Upgraded {
+        pid: i32,
+    },
+    UpgradeFailed(String),
+    /// The master that started this one is gone.
+    PredecessorLeft,
     /// Time passed.
     Tick,
+}
+
+/// How a child ended.
+#[derive(Clone, Debug)]
+pub struct Death {
+    pub pid: i32,
+    pub status: Status,
+    /// The request it had in hand, and for how long.
+    pub serving: Option<String>,
+    /// Asked only of one that died of SIGKILL.
+    pub oom: Oom,
 }
 
 /// One worker's slot as it was read.
@@ -71,6 +95,8 @@ pub enum Event {
 pub struct Beat {
     pub age: u64,
     pub ready: bool,
+    /// It has served its time and waits for a replacement.
+    pub worn: bool,
     /// When it last proved to be alive.
     pub at: Duration,
     pub serving: Option<String>,
@@ -89,14 +115,23 @@ pub enum Action {
         signal: Signal,
     },
     Log(Line),
-    /// Read the configuration again. Answered by `Reloaded` or `ReloadFailed`.
+    /// Read the configuration again. Answered by `Reloaded`, `ReloadFailed` or `Trying`.
     Reload,
-    /// The generation being booted failed: go back to the configuration of this one.
+    /// Replace this process's program by itself, keeping its id and children: the new code has been tried.
+    Reexec,
+    /// Make this generation's settings the process's own again.
     Restore {
         generation: u32,
     },
+    /// Start a second master on the same sockets. Answered by `Upgraded` or `UpgradeFailed`.
+    Upgrade,
+    /// This is the only master now: take the plain names.
+    Promote,
     ReopenLogs,
-    CloseListeners,
+    /// `last`: no other master serves these addresses; workers are to answer what is queued.
+    CloseListeners {
+        last: bool,
+    },
     /// End the master with this exit status.
     Exit(i32),
 }
@@ -110,14 +145,31 @@ pub struct Worker {
     pub pid: Option<i32>,
     spawned: Duration,
     ready: bool,
+    worn: bool,
     stopping: Option<Stopping>,
     aborted: Option<Duration>,
     killed: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Stopping {
-    deadline: Duration,
+impl Worker {
+    const fn new(age: u64, generation: u32, now: Duration) -> Self {
+        Self {
+            age,
+            generation,
+            pid: None,
+            spawned: now,
+            ready: false,
+            worn: false,
+            stopping: None,
+            aborted: None,
+            killed: false,
+        }
+    }
+
+    /// It has been asked to go.
+    pub const fn is_stopping(&self) -> bool {
+        self.stopping.is_some()
+    }
 }
 
 /// A generation and the plan it runs under.
@@ -127,21 +179,13 @@ struct Epoch {
     plan: Plan,
 }
 
-/// The end of the master, once it has begun.
-#[derive(Clone, Copy, Debug)]
-struct Shutdown {
-    code: i32,
-    reason: Option<&'static str>,
-    quick: bool,
-}
-
 /// The arbiter's whole memory.
 pub struct State {
     /// The generation being kept alive.
     current: Epoch,
     /// The generation to fall back to while none of `current` has been ready.
     fallback: Option<Epoch>,
-    /// Workers wanted; starts as the plan's number, moved by TTIN and TTOU.
+    /// Workers wanted; starts as the plan's number, moved by TTIN, TTOU and WINCH.
     target: usize,
     workers: Vec<Worker>,
     next_age: u64,
@@ -152,6 +196,8 @@ pub struct State {
     /// Deaths since the last worker that did well, and when to try again.
     failures: u32,
     spawn_after: Duration,
+    reloads: reload::Pacing,
+    relatives: upgrade::Relatives,
     actions: Vec<Action>,
 }
 
@@ -168,6 +214,8 @@ impl State {
             booted: false,
             failures: 0,
             spawn_after: Duration::ZERO,
+            reloads: reload::Pacing::default(),
+            relatives: upgrade::Relatives::default(),
             actions: Vec::new(),
         }
     }
@@ -177,13 +225,19 @@ impl State {
         match event {
             Event::Start | Event::Tick => {}
             Event::Signal(command, name) => self.on_signal(command, name, now),
-            Event::Exited { pid, status, serving } => self.on_exit(pid, status, serving, now),
+            Event::Exited(death) => self.on_exit(&death, now),
             Event::Beats(beats) => self.on_beats(&beats, now),
             Event::Spawned { age, pid } => self.on_spawned(age, pid, now),
             Event::SpawnFailed { age, reason } => self.on_spawn_failed(age, &reason, now),
             Event::Reloaded(plan) => self.begin_generation(plan, now),
             Event::ReloadFailed(reason) => self.refuse_reload(&reason),
+            Event::Trying { pid } => self.begin_trial(pid),
+            Event::Tried(verdict) => self.end_trial(verdict),
+            Event::Upgraded { pid } => self.on_upgraded(pid),
+            Event::UpgradeFailed(reason) => self.refuse_upgrade(&reason),
+            Event::PredecessorLeft => self.on_promotion(),
         }
+        self.reload_when_due(now);
         self.enforce_deadlines(now);
         self.balance(now);
         std::mem::take(&mut self.actions)
@@ -191,13 +245,11 @@ impl State {
 
     /// When the loop should look again even if nothing happens.
     pub fn next_turn(&self, now: Duration) -> Duration {
-        let deadlines = self.workers.iter().filter_map(|worker| {
-            let stop = worker.stopping.filter(|_| !worker.killed).map(|stopping| stopping.deadline);
-            let abort = worker.aborted.filter(|_| !worker.killed).map(|at| at + ABORT_GRACE);
-            stop.into_iter().chain(abort).min()
-        });
+        let workers = self.workers.iter().filter_map(Worker::deadline);
         let respawn = (self.spawn_after > now).then_some(self.spawn_after);
-        deadlines.chain(respawn).min().map_or(TURN, |at| at.saturating_sub(now).min(TURN))
+        let others = [respawn, self.reloads.due(), self.shutdown.and_then(Shutdown::begins)];
+        let next = workers.chain(others.into_iter().flatten()).min();
+        next.map_or(TURN, |at| at.saturating_sub(now).min(TURN))
     }
 
     /// The live workers, for those who need their slots.
@@ -210,9 +262,21 @@ impl State {
         self.current.generation
     }
 
-    /// Workers wanted.
-    pub const fn target(&self) -> usize {
-        self.target
+    /// How the server as a whole is doing.
+    pub fn summary(&self) -> Summary {
+        let ready = self.active().filter(|worker| worker.ready).count();
+        let current = |worker: &&Worker| worker.generation == self.current.generation;
+        let old = self.active().any(|worker| !current(&worker));
+        let fresh = self.active().filter(|worker| current(worker) && worker.ready).count();
+        let stopping = self.shutdown.is_some();
+        Summary {
+            target: self.target,
+            ready,
+            settled: !stopping && !old && fresh >= self.target,
+            reloading: old || self.reloads.is_trying(),
+            stopping,
+            successor: self.relatives.successor,
+        }
     }
 
     /// Whether anything may still be asked of this generation.
@@ -227,21 +291,16 @@ impl State {
         self.log(level, format!("Handling signal: {name}"));
         match command {
             Command::Child => {}
-            Command::StopGracefully => self.shut_down(Shutdown { code: 0, reason: None, quick: false }, now),
-            Command::StopQuickly => self.shut_down(Shutdown { code: 0, reason: None, quick: true }, now),
+            Command::StopGracefully => self.stop_gracefully(now),
+            Command::StopQuickly => self.stop_quickly(now),
             // A master that is leaving takes no further orders.
             _ if self.shutdown.is_some() => {}
-            Command::Reload => {
-                self.log(Level::Info, "Hang up: Master");
-                self.actions.push(Action::Reload);
-            }
+            Command::Reload => self.reloads.wanted = true,
             Command::AddWorker => self.target = (self.target + 1).min(crate::scoreboard::SLOTS / 2),
             Command::RemoveWorker => self.target = self.target.saturating_sub(1).max(1.min(self.target)),
             Command::ReopenLogs => self.reopen_logs(),
-            Command::Upgrade => {
-                self.log(Level::Warn, "USR2 ignored: upgrading the program in place is not supported yet");
-            }
-            Command::StopWorkers => self.log(Level::Debug, "SIGWINCH ignored. Not daemonized"),
+            Command::Upgrade => self.upgrade(),
+            Command::StopWorkers => self.stop_workers(),
         }
     }
 
@@ -251,7 +310,7 @@ impl State {
     }
 
     fn on_spawned(&mut self, age: u64, pid: i32, now: Duration) {
-        let Some(worker) = self.workers.iter_mut().find(|worker| worker.age == age) else { return };
+        let Some(worker) = self.worker(age) else { return };
         worker.pid = Some(pid);
         // Asked to stop before it had a pid: tell it now.
         if worker.stopping.take().is_some() {
@@ -259,133 +318,8 @@ impl State {
         }
     }
 
-    fn on_beats(&mut self, beats: &[Beat], now: Duration) {
-        for beat in beats {
-            let Some(worker) = self.workers.iter_mut().find(|worker| worker.age == beat.age) else {
-                continue;
-            };
-            if beat.ready && !worker.ready {
-                worker.ready = true;
-                self.on_ready(beat.age);
-            }
-            if beat.ready {
-                self.check_beat(beat, now);
-            }
-        }
-    }
-
-    fn on_ready(&mut self, age: u64) {
-        self.booted = true;
-        let generation = self.workers.iter().find(|worker| worker.age == age).map(|worker| worker.generation);
-        if generation == Some(self.current.generation) {
-            self.fallback = None;
-        }
-    }
-
-    fn check_beat(&mut self, beat: &Beat, now: Duration) {
-        let timeout = self.current.plan.timeout;
-        let Some(worker) = self.workers.iter_mut().find(|worker| worker.age == beat.age) else { return };
-        let Some(pid) = worker.pid else { return };
-        if timeout.is_zero() || worker.aborted.is_some() || now.saturating_sub(beat.at) <= timeout {
-            return;
-        }
-        worker.aborted = Some(now);
-        let serving = beat.serving.as_ref().map(|request| format!(" serving {request}")).unwrap_or_default();
-        self.actions.push(Action::Log(Line::critical(format!("WORKER TIMEOUT (pid:{pid}){serving}"))));
-        self.actions.push(Action::Kill { pid, signal: Signal::SIGABRT });
-    }
-
-    /// KILL for workers that were asked to go and have not.
-    fn enforce_deadlines(&mut self, now: Duration) {
-        for worker in &mut self.workers {
-            let Some(pid) = worker.pid.filter(|_| !worker.killed) else { continue };
-            let overdue = worker.stopping.is_some_and(|stopping| stopping.deadline <= now)
-                || worker.aborted.is_some_and(|at| at + ABORT_GRACE <= now);
-            if overdue {
-                worker.killed = true;
-                self.actions.push(Action::Kill { pid, signal: Signal::SIGKILL });
-            }
-        }
-    }
-
-    /// Brings the number of workers to what is wanted.
-    fn balance(&mut self, now: Duration) {
-        if let Some(shutdown) = self.shutdown {
-            return self.conclude(shutdown);
-        }
-        self.retire_replaced(now);
-        let generation = self.current.generation;
-        let mut ages: Vec<u64> =
-            self.active().filter(|w| w.generation == generation).map(|w| w.age).collect();
-        while ages.len() > self.target {
-            // The oldest goes first, as under gunicorn.
-            self.stop(ages.remove(0), Signal::SIGTERM, now);
-        }
-        if now >= self.spawn_after {
-            for _ in ages.len()..self.target {
-                self.spawn(now);
-            }
-        }
-    }
-
-    fn spawn(&mut self, now: Duration) {
-        let age = self.next_age;
-        self.next_age += 1;
-        let generation = self.current.generation;
-        self.workers.push(Worker {
-            age,
-            generation,
-            pid: None,
-            spawned: now,
-            ready: false,
-            stopping: None,
-            aborted: None,
-            killed: false,
-        });
-        self.actions.push(Action::Spawn { age, generation });
-    }
-
-    /// Asks one worker to go: TERM when it may finish what it has, QUIT when it may not.
-    fn stop(&mut self, age: u64, signal: Signal, now: Duration) {
-        let limit = self.current.plan.graceful_timeout;
-        let limit = if signal == Signal::SIGQUIT { limit.min(QUICK_LIMIT) } else { limit };
-        let Some(worker) = self.workers.iter_mut().find(|worker| worker.age == age) else { return };
-        let deadline = now + limit;
-        let deadline = worker.stopping.map_or(deadline, |stopping| stopping.deadline.min(deadline));
-        worker.stopping = Some(Stopping { deadline });
-        if let Some(pid) = worker.pid {
-            self.actions.push(Action::Kill { pid, signal });
-        }
-    }
-
-    fn shut_down(&mut self, shutdown: Shutdown, now: Duration) {
-        let escalates = shutdown.quick && self.shutdown.is_some_and(|running| !running.quick);
-        if self.shutdown.is_some() && !escalates {
-            return;
-        }
-        if !escalates {
-            self.actions.push(Action::CloseListeners);
-        }
-        // What was decided first says how the master exits.
-        let first = self.shutdown.unwrap_or(shutdown);
-        self.shutdown = Some(Shutdown { quick: shutdown.quick, ..first });
-        let signal = if shutdown.quick { Signal::SIGQUIT } else { Signal::SIGTERM };
-        let ages: Vec<u64> = self.workers.iter().map(|worker| worker.age).collect();
-        for age in ages {
-            self.stop(age, signal, now);
-        }
-    }
-
-    fn conclude(&mut self, shutdown: Shutdown) {
-        if !self.workers.is_empty() {
-            return;
-        }
-        let level = if shutdown.code == 0 { Level::Info } else { Level::Error };
-        self.log(level, "Shutting down: Master");
-        if let Some(reason) = shutdown.reason {
-            self.log(level, format!("Reason: {reason}"));
-        }
-        self.actions.push(Action::Exit(shutdown.code));
+    fn worker(&mut self, age: u64) -> Option<&mut Worker> {
+        self.workers.iter_mut().find(|worker| worker.age == age)
     }
 
     /// Workers that have not been asked to go.

@@ -3,7 +3,8 @@
 use log::Level;
 use nix::sys::signal::Signal;
 
-use super::state::Status;
+use super::oom::Oom;
+use super::state::{Death, Status};
 
 /// A line for the error log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,26 +26,35 @@ impl Line {
 }
 
 /// The line for a worker that ended, or nothing for one that left as it should. `killed` means that the master sent
-/// KILL itself; `serving` describes the request that was cut off.
-pub(super) fn ended(pid: i32, status: Status, killed: bool, serving: Option<&str>) -> Option<Line> {
-    let cut = serving.map(|request| format!(" It was serving {request}.")).unwrap_or_default();
-    match status {
+/// KILL itself.
+pub(super) fn ended(death: &Death, killed: bool) -> Option<Line> {
+    let pid = death.pid;
+    let cut = death.serving.as_ref().map(|request| format!(" It was serving {request}.")).unwrap_or_default();
+    match death.status {
         Status::Code(0) => None,
         Status::Code(code) => {
             Some(Line::new(Level::Error, format!("Worker (pid:{pid}) exited with code {code}.{cut}")))
         }
-        Status::Signal(number) => Some(signalled(pid, number, killed, &cut)),
+        Status::Signal(number) => {
+            let name = Signal::try_from(number)
+                .map_or_else(|_| format!("signal {number}"), |signal| signal.to_string());
+            let (level, hint) = hint(death, number, killed);
+            Some(Line::new(level, format!("Worker (pid:{pid}) was sent {name}!{hint}{cut}")))
+        }
     }
 }
 
-fn signalled(pid: i32, number: i32, killed: bool, cut: &str) -> Line {
-    let name =
-        Signal::try_from(number).map_or_else(|_| format!("signal {number}"), |signal| signal.to_string());
-    let (level, hint) = match Signal::try_from(number) {
-        Ok(Signal::SIGKILL) if killed => (Level::Error, " It had not stopped in time."),
-        Ok(Signal::SIGKILL) => (Level::Error, " Perhaps out of memory?"),
-        Ok(Signal::SIGTERM) => (Level::Info, ""),
-        _ => (Level::Warn, ""),
+fn hint(death: &Death, number: i32, killed: bool) -> (Level, String) {
+    match Signal::try_from(number) {
+        Ok(Signal::SIGKILL) => {}
+        Ok(Signal::SIGTERM) => return (Level::Info, String::new()),
+        _ => return (Level::Warn, String::new()),
+    }
+    let text = match &death.oom {
+        _ if killed => " It had not stopped in time.".to_owned(),
+        Oom::Killed(killer) => format!(" Killed {killer}."),
+        Oom::No => " Not by the kernel's OOM killer.".to_owned(),
+        Oom::Unknown => " Perhaps out of memory?".to_owned(),
     };
-    Line::new(level, format!("Worker (pid:{pid}) was sent {name}!{hint}{cut}"))
+    (Level::Error, text)
 }

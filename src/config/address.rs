@@ -28,6 +28,8 @@ pub enum Address {
     Abstract(Vec<u8>),
     /// A listening socket the process was started with.
     Fd(RawFd),
+    /// The same, by the name a service manager gave to it.
+    Named(String),
 }
 
 impl Address {
@@ -50,6 +52,20 @@ impl Address {
     }
 }
 
+impl Address {
+    /// As `parse` reads it.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Tcp { host, port } => format!("{host}:{port}"),
+            Self::Tcp6 { host, port } => format!("[{host}]:{port}"),
+            Self::Unix(path) => format!("unix:{}", path.display()),
+            Self::Abstract(name) => format!("unix:\0{}", String::from_utf8_lossy(name)),
+            Self::Fd(number) => format!("fd://{number}"),
+            Self::Named(name) => format!("fd://{name}"),
+        }
+    }
+}
+
 /// As gunicorn's log lines show it.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -59,14 +75,20 @@ impl fmt::Display for Address {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::Abstract(name) => write!(f, "unix:@{}", String::from_utf8_lossy(name)),
             Self::Fd(number) => write!(f, "fd://{number}"),
+            Self::Named(name) => write!(f, "fd://{name}"),
         }
     }
 }
 
-fn fd(number: &str) -> Result<Address, String> {
-    let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
-    let parsed = if digits { number.parse().ok() } else { None };
-    parsed.map(Address::Fd).ok_or_else(|| format!("'{number}' is not a file descriptor"))
+/// A number, or what systemd.socket(5) takes for `FileDescriptorName=`.
+fn fd(text: &str) -> Result<Address, String> {
+    let number = text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    let name = text.bytes().all(|b| b.is_ascii_graphic() && b != b':');
+    match text.parse() {
+        Ok(number @ 0..) => Ok(Address::Fd(number)),
+        _ if name && !number && text.len() <= 255 => Ok(Address::Named(text.to_owned())),
+        _ => Err(format!("'{text}' is not a file descriptor or the name of one")),
+    }
 }
 
 fn unix(path: &str) -> Result<Address, String> {
@@ -140,6 +162,7 @@ mod tests {
             ("unix:/run/app.sock", "unix:/run/app.sock"),
             ("unix:\0app", "unix:@app"),
             ("fd://3", "fd://3"),
+            ("fd://web.socket", "fd://web.socket"),
         ];
         for (text, shown) in cases {
             assert_eq!(
@@ -147,9 +170,12 @@ mod tests {
                 Ok(shown.to_owned()),
                 "{text}"
             );
+            let parsed = Address::parse(text).unwrap();
+            assert_eq!(Address::parse(&parsed.text()), Ok(parsed), "{text}");
         }
         assert_eq!(Address::parse("unix:\0app"), Ok(Address::Abstract(b"app".to_vec())));
         assert_eq!(Address::parse("fd://3"), Ok(Address::Fd(3)));
+        assert_eq!(Address::parse("fd://3a"), Ok(Address::Named("3a".to_owned())));
     }
 
     #[test]
@@ -174,6 +200,8 @@ mod tests {
             ("fd://", "is not a file descriptor"),
             ("fd://-1", "is not a file descriptor"),
             ("fd://99999999999", "is not a file descriptor"),
+            ("fd://a:b", "is not a file descriptor"),
+            ("fd://a b", "is not a file descriptor"),
         ];
         for (text, part) in cases {
             let error = Address::parse(text).expect_err(text);

@@ -16,6 +16,7 @@ use super::row::Row;
 use super::sources::Sources;
 use super::table::{self, Settings};
 use super::{env, kind};
+use crate::sys::identity;
 
 /// One value that one layer gives one setting.
 #[derive(Clone, Debug)]
@@ -62,6 +63,7 @@ pub fn load(sources: &Sources, loader: &mut dyn FileLoader) -> Result<Parsed, Co
     merge.apply(cmd_args)?;
     merge.apply(flags)?;
     merge.resolve_chdir(&sources.cwd)?;
+    merge.find_accounts()?;
     Ok(Parsed::Run(Box::new(merge.settings), merge.warnings))
 }
 
@@ -109,18 +111,30 @@ impl Merge {
         let named = self.settings.mechanics.chdir.clone();
         let chdir: PathBuf = cwd.join(&named).components().collect();
         if !chdir.is_dir() {
-            return Err(self.no_directory(&named));
+            let reason = format!("can't chdir to '{}'", named.display());
+            return Err(self.unusable("chdir", &named.display().to_string(), reason));
         }
         self.settings.mechanics.chdir = chdir;
         Ok(())
     }
 
-    fn no_directory(&self, named: &Path) -> ConfigError {
-        let reason = format!("can't chdir to '{}'", named.display());
-        match table::row("chdir") {
+    fn find_accounts(&self) -> Result<(), ConfigError> {
+        let settings = &self.settings.identity;
+        if let Some(user) = &settings.user {
+            identity::uid(user).map_err(|reason| self.unusable("user", user, reason))?;
+        }
+        if let Some(group) = &settings.group {
+            identity::gid(group).map_err(|reason| self.unusable("group", group, reason))?;
+        }
+        Ok(())
+    }
+
+    /// The error for a value that is one of its kind but stands for nothing that is there.
+    fn unusable(&self, name: &str, value: &str, reason: String) -> ConfigError {
+        match table::row(name) {
             Some(row) => ConfigError::invalid(
                 row,
-                &Raw::Str(named.display().to_string()),
+                &Raw::from(value),
                 self.settings.origin(row.name),
                 &kind::Reject::Because(reason),
             ),

@@ -32,7 +32,7 @@ impl Sources {
     }
 
     /// The last value wins, as in a C environment that holds a name twice.
-    pub(super) fn variable(&self, name: &str) -> Option<&str> {
+    pub fn variable(&self, name: &str) -> Option<&str> {
         self.env.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }

@@ -49,9 +49,7 @@ const LOCAL_PEERS: &[&str] = &["'127.0.0.1,::1'"];
 pub static UNSUPPORTED: &[Unsupported] = &[
     // Process
     switch("daemon", &["-D", "--daemon"]),
-    value("user", &["-u", "--user"], &["None"]),
-    value("group", &["-g", "--group"], &["None"]),
-    switch("initgroups", &["--initgroups"]),
+    moot(switch("initgroups", &["--initgroups"]), "workers always have all groups of their `user`"),
     value("default_proc_name", &[], &["'gunicorn'"]),
     moot(
         value("worker_tmp_dir", &["--worker-tmp-dir"], &["None"]),

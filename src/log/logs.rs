@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::access_log::{AccessLog, Format};
 use super::sink::{Sink, Target};
 use crate::config::table::Logging;
+use crate::sys::identity::Identity;
 
 #[derive(Clone)]
 pub struct Logs {
@@ -16,9 +17,10 @@ pub struct Logs {
 }
 
 impl Logs {
-    /// Opens what `settings` name. Fails with a sentence for the person who wrote them.
-    pub fn open(settings: &Logging) -> Result<Self, String> {
-        let open = |target| Sink::open(target).map(Arc::new).map_err(|error| error.to_string());
+    /// Opens what `settings` name; files are given to `owner`. Fails with a sentence for the person who wrote them.
+    pub fn open(settings: &Logging, owner: Option<&Arc<Identity>>) -> Result<Self, String> {
+        let open =
+            |target| Sink::open(target, owner.cloned()).map(Arc::new).map_err(|error| error.to_string());
         // Compiled even when nothing uses it: a fault should not wait for the day the log is turned on.
         let format = Format::parse(&settings.access_log_format)
             .map_err(|fault| format!("access_log_format: {fault}"))?;
@@ -50,10 +52,10 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let good = Logging::default();
-        assert!(Logs::open(&good).unwrap().access.is_none());
+        assert!(Logs::open(&good, None).unwrap().access.is_none());
         let faulty = Logging { access_log_format: "%(h".to_owned(), ..good.clone() };
-        assert!(Logs::open(&faulty).err().unwrap().contains("access_log_format"));
+        assert!(Logs::open(&faulty, None).err().unwrap().contains("access_log_format"));
         let absent = Logging { accesslog: Some("/not/there/log".to_owned()), ..good };
-        assert!(Logs::open(&absent).err().unwrap().contains("/not/there/log"));
+        assert!(Logs::open(&absent, None).err().unwrap().contains("/not/there/log"));
     }
 }

@@ -8,9 +8,12 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::fcntl::OFlag;
+
+use crate::sys::identity::Identity;
 
 /// A log's destination as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,17 +35,19 @@ impl Target {
 pub struct Sink {
     target: Target,
     file: Option<OwnedFd>,
+    /// Whose the file is to be: a rotation makes a new one.
+    owner: Option<Arc<Identity>>,
     dropped: AtomicU64,
 }
 
 impl Sink {
     /// Opens the destination. Fails, with the path in the message, if the file cannot be appended to.
-    pub fn open(target: Target) -> io::Result<Self> {
+    pub fn open(target: Target, owner: Option<Arc<Identity>>) -> io::Result<Self> {
         let file = match &target {
-            Target::File(path) => Some(OwnedFd::from(append(path)?)),
+            Target::File(path) => Some(OwnedFd::from(append(path, owner.as_deref())?)),
             Target::Stdout | Target::Stderr => None,
         };
-        Ok(Self { target, file, dropped: AtomicU64::new(0) })
+        Ok(Self { target, file, owner, dropped: AtomicU64::new(0) })
     }
 
     pub const fn target(&self) -> &Target {
@@ -81,7 +86,7 @@ impl Sink {
     /// Opens the file's path again, after a rotation renamed it. On failure the old file stays in use.
     pub fn reopen(&self) -> io::Result<()> {
         let (Target::File(path), Some(file)) = (&self.target, &self.file) else { return Ok(()) };
-        let fresh = append(path)?;
+        let fresh = append(path, self.owner.as_deref())?;
         crate::sys::descriptors::replace(file, &fresh)
     }
 
@@ -90,8 +95,8 @@ impl Sink {
     }
 }
 
-fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
+fn append(path: &Path, owner: Option<&Identity>) -> io::Result<File> {
+    let file = OpenOptions::new()
         .append(true)
         .create(true)
         .mode(0o666)
@@ -99,7 +104,13 @@ fn append(path: &Path) -> io::Result<File> {
         .open(path)
         .map_err(|error| {
             io::Error::new(error.kind(), format!("cannot open '{}' for appending: {error}", path.display()))
-        })
+        })?;
+    if let Some(owner) = owner {
+        owner.own_file(&file).map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot change the owner of '{}': {error}", path.display()))
+        })?;
+    }
+    Ok(file)
 }
 
 #[cfg(test)]
@@ -111,7 +122,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("rwsgi-sink-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let (path, rotated) = (folder.join("log"), folder.join("log.1"));
-        let sink = Sink::open(Target::File(path.clone())).unwrap();
+        let sink = Sink::open(Target::File(path.clone()), None).unwrap();
         let fd = sink.fd();
         sink.write_line(b"one\n");
         std::fs::rename(&path, &rotated).unwrap();
@@ -126,14 +137,14 @@ mod tests {
 
     #[test]
     fn a_full_disk_costs_lines_and_nothing_else() {
-        let sink = Sink::open(Target::File("/dev/full".into())).unwrap();
+        let sink = Sink::open(Target::File("/dev/full".into()), None).unwrap();
         sink.write_line(b"lost\n");
         assert_eq!(sink.dropped(), 1);
     }
 
     #[test]
     fn a_path_that_cannot_be_opened_is_named() {
-        let error = Sink::open(Target::File("/nonexistent/x.log".into())).unwrap_err();
+        let error = Sink::open(Target::File("/nonexistent/x.log".into()), None).unwrap_err();
         assert!(error.to_string().contains("/nonexistent/x.log"), "{error}");
     }
 }

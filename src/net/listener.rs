@@ -7,20 +7,24 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrLike, SockaddrStorage, UnixAddr, bind, getsockname,
-    listen, setsockopt, socket, sockopt,
+    getsockopt, listen, setsockopt, socket, sockopt,
 };
 use nix::sys::stat::{Mode, umask};
 
+use super::holder::{Holder, holder};
 use super::stream::{Peer, Stream};
 use crate::config::{Address, Settings};
-use crate::sys::descriptors;
+use crate::sys::identity::Identity;
+use crate::sys::{descriptors, handshakes};
 
 /// What a listening socket needs to know besides its address.
 #[derive(Clone, Copy, Debug)]
@@ -49,11 +53,24 @@ impl BindOptions {
 pub struct BindError {
     address: Address,
     reason: io::Error,
+    /// Who has the address, where it is in use and that can be told.
+    holder: Option<Holder>,
 }
 
 impl BindError {
+    fn new(address: &Address, reason: io::Error) -> Self {
+        let holder = match address {
+            Address::Tcp { host, port } | Address::Tcp6 { host, port } => resolve(host, *port)
+                .ok()
+                .filter(|_| reason.kind() == io::ErrorKind::AddrInUse)
+                .and_then(holder),
+            _ => None,
+        };
+        Self { address: address.clone(), reason, holder }
+    }
+
     /// The address as gunicorn's messages show it.
-    pub fn place(&self) -> String {
+    fn place(&self) -> String {
         match &self.address {
             Address::Tcp { host, port } | Address::Tcp6 { host, port } => format!("('{host}', {port})"),
             other => other.to_string(),
@@ -68,7 +85,13 @@ impl BindError {
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.reason.kind() {
-            io::ErrorKind::AddrInUse => write!(f, "Connection in use: {}", self.place()),
+            io::ErrorKind::AddrInUse => {
+                write!(f, "Connection in use: {}", self.place())?;
+                self.holder.as_ref().map_or(Ok(()), |holder| write!(f, ", held by {holder}"))
+            }
+            _ if matches!(self.address, Address::Fd(_) | Address::Named(_)) => {
+                write!(f, "Cannot listen on {}: {}", self.place(), self.reason)
+            }
             io::ErrorKind::AddrNotAvailable => write!(f, "Invalid address: {}", self.place()),
             _ => write!(f, "connection to {} failed: {}", self.place(), self.reason),
         }
@@ -97,7 +120,19 @@ pub struct Listener {
 impl Listener {
     /// Opens a socket on `address` and listens.
     pub fn bind(address: &Address, options: &BindOptions) -> Result<Self, BindError> {
-        Self::open(address, options).map_err(|reason| BindError { address: address.clone(), reason })
+        Self::open(address, options).map_err(|reason| BindError::new(address, reason))
+    }
+
+    /// A listening socket that another program opened for `address`. Fails if `fd` is none.
+    pub fn adopt(fd: RawFd, address: &Address) -> io::Result<Self> {
+        let socket = inherited(fd)?;
+        let local = local(&socket)?;
+        let (host, file) = match address {
+            Address::Tcp { host, .. } | Address::Tcp6 { host, .. } => (Some(host.clone()), None),
+            Address::Unix(path) => (None, Some(std::path::absolute(path)?)),
+            Address::Abstract(_) | Address::Fd(_) | Address::Named(_) => (None, None),
+        };
+        Ok(Self { socket, address: address.clone(), local, host, file })
     }
 
     fn open(address: &Address, options: &BindOptions) -> io::Result<Self> {
@@ -108,6 +143,7 @@ impl Listener {
             Address::Unix(path) => (unix_path(path, options)?, None, Some(std::path::absolute(path)?)),
             Address::Abstract(name) => (unix(&UnixAddr::new_abstract(name)?, options)?, None, None),
             Address::Fd(number) => (inherited(*number)?, None, None),
+            Address::Named(_) => return Err(io::Error::other("no socket of that name was passed")),
         };
         let local = local(&socket)?;
         Ok(Self { socket, address: address.clone(), local, host, file })
@@ -137,6 +173,12 @@ impl Listener {
         Ok((Stream::new(socket), peer.map_or(Peer::Unix, Peer::Ip)))
     }
 
+    /// Whether a connection waits to be accepted.
+    pub fn has_waiting(&self) -> bool {
+        let mut watched = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
+        poll(&mut watched, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+    }
+
     pub const fn local(&self) -> &Local {
         &self.local
     }
@@ -164,6 +206,21 @@ impl Listener {
     /// The address as configured: how a reload tells whether it changed.
     pub const fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// Lets no new connection into the queue, so that it can be emptied for good. A unix socket needs no such thing: its
+    /// file is removed first.
+    pub fn refuse_connections(&self) -> io::Result<()> {
+        match self.local {
+            Local::Tcp(_) => handshakes::refuse(self.as_fd()),
+            Local::Unix(_) => Ok(()),
+        }
+    }
+
+    /// Gives the file of a unix socket to `owner`.
+    pub fn give_to(&self, owner: &Identity) -> Result<(), BindError> {
+        let given = self.file.as_deref().map_or(Ok(()), |path| owner.own_path(path));
+        given.map_err(|reason| BindError::new(&self.address, reason))
     }
 
     /// Removes the file of a unix socket. For the master, when the last listener of this path is going.
@@ -233,13 +290,20 @@ fn start(socket: OwnedFd, options: &BindOptions) -> io::Result<OwnedFd> {
 }
 
 fn inherited(number: i32) -> io::Result<OwnedFd> {
-    let socket = descriptors::adopt(number).ok_or_else(|| {
-        io::Error::other(format!("descriptor {number} is not open: it must be passed by the parent"))
-    })?;
+    let refused = |reason: &str| io::Error::other(format!("descriptor {number} is {reason}"));
+    let not_open = || refused("not open: it must be passed by the process that starts the server");
+    // Looked at before it is taken over: what is refused may be the terminal.
+    let socket = descriptors::borrow(&number, number);
+    match (getsockopt(&socket, sockopt::AcceptConn), getsockopt(&socket, sockopt::SockType)) {
+        (Ok(true), Ok(SockType::Stream)) => {}
+        (Err(Errno::EBADF), _) => return Err(not_open()),
+        (Err(_), _) => return Err(refused("not a socket")),
+        _ => return Err(refused("not a listening stream socket")),
+    }
+    let socket = descriptors::adopt(number).ok_or_else(not_open)?;
     // Both flags were the parent's choice; ours are what the loop and exec need.
     fcntl(&socket, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     fcntl(&socket, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-    listen(&socket, Backlog::MAXCONN)?;
     Ok(socket)
 }
 

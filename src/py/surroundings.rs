@@ -3,10 +3,24 @@
 //! Owns the variables that `raw_env` changed, so that a reload can undo them. Must never set a variable past Python:
 //! `os.environ` would not know of it. Read next: `cli.rs`, which calls this in gunicorn's order.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use pyo3::prelude::*;
 use pyo3::types::PyAnyMethods;
+
+/// The command line of this interpreter, with the interpreter's own path in front.
+pub fn command_line(py: Python<'_>) -> PyResult<Vec<OsString>> {
+    let sys = py.import("sys")?;
+    let mut command: Vec<OsString> = sys.getattr("orig_argv")?.extract()?;
+    let executable: Option<OsString> = sys.getattr("executable")?.extract()?;
+    if let (Some(first), Some(executable)) = (command.first_mut(), executable)
+        && !executable.is_empty()
+    {
+        *first = executable;
+    }
+    Ok(command)
+}
 
 /// Puts `directory` first on `sys.path`, unless it is there already.
 pub fn put_on_path(py: Python<'_>, directory: &Path) -> PyResult<()> {

@@ -4,22 +4,30 @@
 //! pointer, a lock or anything but plain atomics: a worker may die between any two stores, and the arbiter takes every
 //! number from here as a hint, never as an index or a length it did not check.
 
+mod latency;
 mod slot;
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::sys::shared::{Shareable, SharedMap};
 
+pub use latency::Latencies;
 pub use slot::{Serving, SlotView, SlotWriter, Stage};
 
 /// Workers that can exist at one time, of all generations. Pages of unused slots are never touched.
 pub const SLOTS: usize = 1024;
 
+/// Raised when the meaning of a field changes: a program of another version must not read this one's board.
+pub const LAYOUT: u32 = 1;
+
 struct Board {
     /// The generation whose boot failure has been told, so that it is told once however many workers meet it.
     reported: AtomicU32,
+    /// The service ends: what is queued on the sockets is to be answered.
+    draining: AtomicU32,
     slots: [slot::Slot; SLOTS],
 }
 
@@ -36,6 +44,24 @@ impl Scoreboard {
     /// Maps an empty scoreboard. Must be made before the first fork.
     pub fn new() -> io::Result<Self> {
         Ok(Self { board: Arc::new(SharedMap::new()?) })
+    }
+
+    /// The scoreboard of the program that this one has replaced. `InvalidData` if its layout is another one.
+    pub fn of(file: OwnedFd) -> io::Result<Self> {
+        Ok(Self { board: Arc::new(SharedMap::of(file)?) })
+    }
+
+    pub fn file(&self) -> BorrowedFd<'_> {
+        self.board.file().as_fd()
+    }
+
+    /// Tells all workers that no other process will accept what they leave in the queues. Only the arbiter calls this.
+    pub fn drain(&self) {
+        self.board.draining.store(1, Ordering::SeqCst);
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.board.draining.load(Ordering::SeqCst) == 1
     }
 
     /// Empties a slot for the next worker. Only the arbiter calls this, when the slot's last owner has been reaped.
@@ -60,6 +86,12 @@ impl Scoreboard {
         self.board.reported.fetch_max(generation, Ordering::Relaxed) < generation
     }
 
+    /// Whether a worker other than that of slot `own` may still accept connections.
+    fn others_accept(&self, own: usize) -> bool {
+        let others = self.board.slots.iter().enumerate().filter(|(index, _)| *index != own);
+        others.into_iter().any(|(_, slot)| slot.accepts())
+    }
+
     fn slot(&self, index: usize) -> Option<&slot::Slot> {
         self.board.slots.get(index)
     }
@@ -77,14 +109,18 @@ mod tests {
         let writer = board.writer(3).unwrap();
         writer.set_stage(Stage::Ready);
         writer.beat(Duration::from_millis(1500));
+        writer.introduce(1234, 7);
         writer.serve("GET", b"/report", Duration::from_millis(1400));
         let view = board.view(3);
         assert_eq!(view.stage, Stage::Ready);
         assert_eq!(view.beat, Duration::from_millis(1500));
         let serving = view.serving.unwrap();
         assert_eq!((serving.request.as_str(), serving.since), ("GET /report", Duration::from_millis(1400)));
-        writer.idle();
-        assert!(board.view(3).serving.is_none());
+        assert_eq!((view.pid, view.generation, view.requests), (1234, 7, 1));
+        writer.idle(Duration::from_millis(1404));
+        let view = board.view(3);
+        assert!(view.serving.is_none());
+        assert_eq!((view.latencies.count(), view.latencies.sum()), (1, Duration::from_millis(4)));
         board.clear(3);
         assert_eq!(board.view(3).stage, Stage::Empty);
     }
@@ -97,6 +133,35 @@ mod tests {
         let request = board.view(0).serving.unwrap().request;
         assert!(request.len() <= slot::REQUEST_BYTES);
         assert!(request.bytes().all(|byte| (0x20..0x7f).contains(&byte)));
+    }
+
+    #[test]
+    fn the_last_one_to_leave_knows_it() {
+        let board = Scoreboard::new().unwrap();
+        let [first, second] = [0, 1].map(|index| board.writer(index).unwrap());
+        first.set_stage(Stage::Ready);
+        second.set_stage(Stage::Stopping);
+        assert!(!first.leave());
+        assert!(second.leave());
+        // Two that leave at the same time both take themselves for the last, and look after the queue.
+        assert!(first.leave());
+    }
+
+    #[test]
+    fn garbage_reads_as_something_harmless() {
+        let board = Scoreboard::new().unwrap();
+        for byte in [0x00u8, 0x7f, 0x80, 0xff] {
+            board.slot(5).unwrap().fill(byte);
+            let view = board.view(5);
+            if let Some(serving) = view.serving {
+                assert!(serving.request.len() <= slot::REQUEST_BYTES);
+                assert!(serving.request.bytes().all(|byte| (0x20..0x7f).contains(&byte)));
+            }
+            let mut total = Latencies::default();
+            total.add(&view.latencies);
+            total.add(&view.latencies);
+            let _ = (total.count(), total.sum(), board.others_accept(0));
+        }
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! One worker's row: stage, beat, counters, and the request being served.
 //!
 //! Stores are relaxed: a reader may see a beat before the request that goes with it, which costs a log line some
-//! truth and nothing else. Times are milliseconds of the monotonic clock, which all processes of a machine share.
+//! truth and nothing else. Stages are ordered, for workers look at each other's when they leave. Times are of the
+//! monotonic clock, which all processes of a machine share.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::time::Duration;
 
 use super::Scoreboard;
+use super::latency::{Histogram, Latencies, increase};
 
 /// How much of `METHOD target` is kept for the log.
 pub(super) const REQUEST_BYTES: usize = 192;
@@ -15,12 +17,15 @@ const REQUEST_WORDS: usize = REQUEST_BYTES / 8;
 #[repr(C, align(64))]
 pub(super) struct Slot {
     stage: AtomicU32,
+    pid: AtomicI32,
+    generation: AtomicU32,
     request_length: AtomicU32,
     beat: AtomicU64,
     requests: AtomicU64,
     /// When the request in `request` began, plus one; zero when none is being served.
     serving_since: AtomicU64,
     request: [AtomicU64; REQUEST_WORDS],
+    latencies: Histogram,
 }
 
 /// Where a worker is in its life.
@@ -33,8 +38,12 @@ pub enum Stage {
     Booting,
     /// Accepting connections.
     Ready,
-    /// Finishing what it has; accepts no more.
+    /// Finishing what it has.
     Stopping,
+    /// As ready, and to be replaced.
+    Worn,
+    /// Done with accepting, for good.
+    Leaving,
 }
 
 impl Stage {
@@ -43,6 +52,8 @@ impl Stage {
             1 => Self::Booting,
             2 => Self::Ready,
             3 => Self::Stopping,
+            4 => Self::Worn,
+            5 => Self::Leaving,
             _ => Self::Empty,
         }
     }
@@ -52,10 +63,14 @@ impl Stage {
 #[derive(Clone, Debug, Default)]
 pub struct SlotView {
     pub stage: Stage,
+    pub pid: i32,
+    pub generation: u32,
     /// When the worker last proved that its interpreter runs (monotonic).
     pub beat: Duration,
     /// Requests handed to the application since the worker started.
     pub requests: u64,
+    /// Of those that are done.
+    pub latencies: Latencies,
     pub serving: Option<Serving>,
 }
 
@@ -70,20 +85,42 @@ pub struct Serving {
 
 impl Slot {
     pub(super) fn clear(&self) {
-        self.stage.store(0, Relaxed);
+        self.stage.store(0, SeqCst);
+        self.pid.store(0, Relaxed);
+        self.generation.store(0, Relaxed);
         self.request_length.store(0, Relaxed);
         self.beat.store(0, Relaxed);
         self.requests.store(0, Relaxed);
         self.serving_since.store(0, Relaxed);
+        self.latencies.clear();
     }
 
     pub(super) fn view(&self) -> SlotView {
         SlotView {
             stage: Stage::from_number(self.stage.load(Relaxed)),
+            pid: self.pid.load(Relaxed),
+            generation: self.generation.load(Relaxed),
             beat: Duration::from_millis(self.beat.load(Relaxed)),
             requests: self.requests.load(Relaxed),
+            latencies: self.latencies.view(),
             serving: self.serving(),
         }
+    }
+
+    pub(super) fn accepts(&self) -> bool {
+        let stage = Stage::from_number(self.stage.load(SeqCst));
+        matches!(stage, Stage::Ready | Stage::Worn | Stage::Stopping)
+    }
+
+    /// What a worker gone mad might leave here.
+    #[cfg(test)]
+    pub(super) fn fill(&self, byte: u8) {
+        let word = u64::from_ne_bytes([byte; 8]);
+        self.stage.store(word as u32, Relaxed);
+        self.request_length.store(word as u32, Relaxed);
+        let counters = [&self.beat, &self.requests, &self.serving_since];
+        let all = counters.into_iter().chain(&self.request).chain(self.latencies.counters());
+        all.for_each(|counter| counter.store(word, Relaxed));
     }
 
     fn serving(&self) -> Option<Serving> {
@@ -93,7 +130,7 @@ impl Slot {
         let printable = |byte: u8| if (0x20..0x7f).contains(&byte) { char::from(byte) } else { '?' };
         Some(Serving {
             request: bytes.take(length).map(printable).collect(),
-            since: Duration::from_millis(since),
+            since: Duration::from_micros(since),
         })
     }
 
@@ -124,8 +161,23 @@ impl SlotWriter {
         Self { board, index }
     }
 
+    /// Whose slot it is now.
+    pub fn introduce(&self, pid: i32, generation: u32) {
+        self.with(|slot| {
+            slot.pid.store(pid, Relaxed);
+            slot.generation.store(generation, Relaxed);
+        });
+    }
+
     pub fn set_stage(&self, stage: Stage) {
-        self.with(|slot| slot.stage.store(stage as u32, Relaxed));
+        self.with(|slot| slot.stage.store(stage as u32, SeqCst));
+    }
+
+    /// This worker will accept nothing more. True if no other worker is known to accept either: then it is the one to
+    /// look after the queue. Of several that leave at the same time each is told so.
+    pub fn leave(&self) -> bool {
+        self.set_stage(Stage::Leaving);
+        !self.board.others_accept(self.index)
     }
 
     /// Proves that this worker's interpreter runs. `now` is monotonic.
@@ -137,15 +189,20 @@ impl SlotWriter {
     pub fn serve(&self, method: &str, target: &[u8], now: Duration) {
         self.with(|slot| {
             slot.store_request(method, target);
-            slot.serving_since.store(milliseconds(now) + 1, Relaxed);
-            // One writer: a load and a store count as well as an atomic addition, and cheaper.
-            slot.requests.store(slot.requests.load(Relaxed) + 1, Relaxed);
+            slot.serving_since.store(microseconds(now) + 1, Relaxed);
+            increase(&slot.requests, 1);
         });
     }
 
     /// The application is done with it.
-    pub fn idle(&self) {
-        self.with(|slot| slot.serving_since.store(0, Relaxed));
+    pub fn idle(&self, now: Duration) {
+        self.with(|slot| {
+            let since = slot.serving_since.load(Relaxed);
+            slot.serving_since.store(0, Relaxed);
+            if let Some(since) = since.checked_sub(1) {
+                slot.latencies.count(now.saturating_sub(Duration::from_micros(since)));
+            }
+        });
     }
 
     fn with(&self, write: impl FnOnce(&Slot)) {
@@ -153,6 +210,11 @@ impl SlotWriter {
             write(slot);
         }
     }
+}
+
+fn microseconds(time: Duration) -> u64 {
+    // Half a million years fit.
+    time.as_micros() as u64
 }
 
 fn milliseconds(time: Duration) -> u64 {

@@ -5,6 +5,8 @@ use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+
 /// Borrows descriptor `fd` for as long as `owner` is borrowed: for numbers that `owner` keeps open, and for the standard
 /// streams, which are never closed. A number that is not open after all fails each call with EBADF.
 pub fn borrow<T: ?Sized>(_owner: &T, fd: RawFd) -> BorrowedFd<'_> {
@@ -20,6 +22,21 @@ pub fn adopt(fd: RawFd) -> Option<OwnedFd> {
     }
     // SAFETY: fcntl with F_GETFD only looks. The number came from the user, who hands it to us for good.
     unsafe { (libc::fcntl(fd, libc::F_GETFD) != -1).then(|| OwnedFd::from_raw_fd(fd)) }
+}
+
+/// Whether a program that is executed in this one's place has the descriptor too.
+pub fn keep_on_exec(fd: &impl AsFd, keep: bool) -> io::Result<()> {
+    let flags = if keep { FdFlag::empty() } else { FdFlag::FD_CLOEXEC };
+    Ok(fcntl(fd, FcntlArg::F_SETFD(flags)).map(drop)?)
+}
+
+/// Puts the open file behind `file` behind `number`, open also on exec: a standard stream.
+pub fn put_at(file: &impl AsFd, number: RawFd) -> io::Result<()> {
+    // SAFETY: what was behind `number` is closed by the kernel; the caller says that nobody owns it.
+    match unsafe { libc::dup2(file.as_fd().as_raw_fd(), number) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
 }
 
 /// Puts the open file behind `fresh` behind `target`'s number, closed on exec.

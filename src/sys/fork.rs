@@ -11,6 +11,12 @@ pub enum Forked {
     Child,
 }
 
+/// Ends a forked child at once: no destructor, no exit handler, no buffer is flushed.
+pub fn leave(status: i32) -> ! {
+    // SAFETY: _exit(2) takes any status and does not return.
+    unsafe { libc::_exit(status) }
+}
+
 /// Forks with the interpreter attached. In the child only the calling thread exists.
 ///
 /// Fails as fork(2) does: EAGAIN at a process limit, ENOMEM.

@@ -7,6 +7,9 @@ pub mod clock;
 pub mod descriptors;
 #[cfg(feature = "python")]
 pub mod fork;
+pub mod handshakes;
+pub mod identity;
+pub mod memory;
 pub mod reap;
 pub mod shared;
 pub mod signals;

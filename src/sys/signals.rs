@@ -89,6 +89,12 @@ pub fn block(signals: &[Signal]) -> io::Result<BlockGuard> {
     Ok(BlockGuard { before })
 }
 
+/// Lets `signals` through: whoever started this process may have left them blocked.
+pub fn unblock(signals: &[Signal]) -> io::Result<()> {
+    let set: SigSet = signals.iter().copied().collect();
+    Ok(sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&set), None)?)
+}
+
 /// Restores the signal mask it was made under.
 pub struct BlockGuard {
     before: SigSet,

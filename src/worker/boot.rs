@@ -16,6 +16,7 @@ use super::hooked::Hooked;
 use super::life::{self, Stop};
 use super::reactor::{Parts, Reactor};
 use super::signals::{self, Surroundings};
+use super::wear::{Limits, Wear};
 use crate::config::Settings;
 use crate::config::kind;
 use crate::http::{HeaderMap, Policy, TrustedPeers};
@@ -25,7 +26,7 @@ use crate::py::app;
 use crate::py::failure::LoadError;
 use crate::py::hooks::HookError;
 use crate::scoreboard::{Scoreboard, SlotWriter, Stage};
-use crate::sys::{self, signals::BlockGuard};
+use crate::sys::{self, identity::Identity, signals::BlockGuard};
 use crate::wsgi::{Application, Concurrency, ErrorStream, Server};
 
 /// Exit status when the worker itself, not the application, could not start.
@@ -43,13 +44,14 @@ pub struct Boot {
     /// One byte written here makes the master look at the scoreboard.
     pub notice: Arc<OwnedFd>,
     pub logs: Logs,
+    /// Whom to become before any code of the application runs.
+    pub identity: Option<Arc<Identity>>,
     /// The application, if the master loaded it before the fork.
     pub app: Option<Py<PyAny>>,
     pub hooked: Arc<Hooked>,
     /// What `ps` shows.
     pub title: String,
-    /// Requests after which to leave, jitter included; zero means never.
-    pub max_requests: usize,
+    pub limits: Limits,
     /// Holds the signals back until the worker has handlers for them.
     pub blocked: BlockGuard,
 }
@@ -58,6 +60,7 @@ pub struct Boot {
 pub fn run(py: Python<'_>, boot: Boot) -> i32 {
     log::info!("Booting worker with pid: {}", std::process::id());
     sys::title::set(&boot.title);
+    boot.slot.introduce(std::process::id().cast_signed(), boot.generation);
     boot.slot.set_stage(Stage::Booting);
     let (scoreboard, generation) = (boot.scoreboard.clone(), boot.generation);
     let hooked = Arc::clone(&boot.hooked);
@@ -117,14 +120,16 @@ fn serve(py: Python<'_>, mut boot: Boot) -> Result<(), Failure> {
     boot.blocked.release();
     hooked.post_fork(py).map_err(Failure::Hook)?;
     reseed(py);
+    if let Some(identity) = &boot.identity {
+        identity.assume()?;
+    }
     let callable = load(py, &boot)?;
     let (wakeup, wakeup_writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
     signals::install_for_serving(py, &handlers, wakeup_writer.as_fd())?;
     hooked.post_worker_init(py, &callable).map_err(Failure::Hook)?;
-    let notice = Arc::clone(&boot.notice);
     let mut reactor = Reactor::new(parts(py, boot, callable, wakeup)?)?;
     hooked.worker.get().set_booted();
-    let result = reactor.run(py, || notify(&notice));
+    let result = reactor.run(py);
     signals::stop_waking(py)?;
     drop(wakeup_writer);
     Ok(result?)
@@ -152,6 +157,7 @@ fn parts(py: Python<'_>, boot: Boot, callable: Py<PyAny>, wakeup: OwnedFd) -> Re
     let policy = Arc::new(policy(settings)?);
     let errors = Py::new(py, ErrorStream::new(Arc::clone(&boot.logs.error)))?;
     let siblings = settings.workers.workers > 1;
+    let shared = !settings.mechanics.reuse_port;
     let concurrency = Concurrency { multithread: false, multiprocess: siblings };
     let server = |listener| Server::new(py, listener, &policy, &errors, concurrency);
     let servers = boot.listeners.iter().map(server).collect::<PyResult<Vec<_>>>()?;
@@ -166,12 +172,15 @@ fn parts(py: Python<'_>, boot: Boot, callable: Py<PyAny>, wakeup: OwnedFd) -> Re
         policy: Arc::clone(&policy),
         lifeline: boot.lifeline,
         wakeup,
-        max_requests: boot.max_requests,
+        wear: Wear::new(boot.limits, crate::sys::clock::monotonic()),
         worker_connections: settings.workers.worker_connections.max(1),
-        siblings: siblings && !settings.mechanics.reuse_port,
+        siblings: siblings && shared,
+        shared,
         graceful_timeout: settings.workers.graceful_timeout,
         turn: turn(settings.workers.timeout),
         slot: boot.slot,
+        scoreboard: boot.scoreboard,
+        notice: boot.notice,
         listeners: boot.listeners,
     })
 }
@@ -198,9 +207,4 @@ fn policy(settings: &Settings) -> Result<Policy, String> {
         forwarded_allow_ips: TrustedPeers::from_entries(entries)
             .map_err(|error| format!("forwarded_allow_ips: {error:?}"))?,
     })
-}
-
-fn notify(notice: &OwnedFd) {
-    // A full pipe means that the master has enough notices to wake for.
-    let _ = nix::unistd::write(notice, b"!");
 }

@@ -3,9 +3,10 @@
 //! A connection costs a table entry until its request is complete, so clients that send half of one delay nobody. New
 //! ones are accepted one at a time, each served if it can be before the next is taken: a busy worker leaves the queue
 //! to its idle siblings. Order of a turn: wait (without the interpreter), Python's signal handlers, beat, events,
-//! deadlines. A panic closes the connection it happened on and is logged.
+//! deadlines. A panic closes the connection it happened on and is logged. Read next: `reactor/stop.rs` for the end.
 
 mod accept;
+mod stop;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,17 +19,15 @@ use pyo3::prelude::*;
 use super::connection::{Connection, Phase, Step};
 use super::life::{self, Stop};
 use super::table::Table;
+use super::wear::Wear;
 use crate::http::{PeerError, Policy};
 use crate::net::Listener;
 use crate::net::poller::{Interest, Poller};
-use crate::scoreboard::{SlotWriter, Stage};
+use crate::scoreboard::{Scoreboard, SlotWriter, Stage};
 use crate::sys::clock;
 use crate::wsgi::{Application, Server};
+use stop::Stopping;
 
-/// A graceful stop waits this long for requests that are still on their way in.
-const INCOMPLETE_LIMIT: Duration = Duration::from_secs(2);
-/// A client that has said nothing for so long after it was accepted is not waited for at a stop.
-const SILENT_LIMIT: Duration = Duration::from_secs(1);
 /// After descriptors ran out accepting pauses this long, so that the worker does not spin.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(250);
 /// How often deadlines are looked at.
@@ -51,11 +50,15 @@ pub(super) struct Parts {
     pub lifeline: OwnedFd,
     /// Readable when a signal came.
     pub wakeup: OwnedFd,
-    /// Requests after which the worker leaves; zero means never.
-    pub max_requests: usize,
+    pub scoreboard: Scoreboard,
+    /// One byte written here makes the master look at the scoreboard.
+    pub notice: Arc<OwnedFd>,
+    pub wear: Wear,
     pub worker_connections: usize,
     /// Siblings share the listeners: wake one of them per connection, and take turns.
     pub siblings: bool,
+    /// Other processes hold the listeners too: what this one leaves in the queue is not lost.
+    pub shared: bool,
     pub graceful_timeout: Duration,
     /// The longest wait: the beat has to go on.
     pub turn: Duration,
@@ -67,7 +70,6 @@ pub(super) struct Reactor {
     table: Table,
     ready: Vec<u64>,
     now: Duration,
-    requests: usize,
     accepting: bool,
     /// Accepting starts again then.
     resume: Option<Duration>,
@@ -75,26 +77,6 @@ pub(super) struct Reactor {
     /// Exhaustion is not told again before.
     complain_after: Duration,
     stopping: Option<Stopping>,
-}
-
-/// When a graceful stop gives up on clients whose request is not complete, and on all.
-#[derive(Clone, Copy)]
-struct Stopping {
-    incomplete: Duration,
-    all: Duration,
-}
-
-impl Stopping {
-    fn limit(self, connection: &Connection) -> Duration {
-        if connection.is_silent() {
-            // One that was just accepted has its request on the way; an older one is a connection kept in reserve.
-            self.incomplete.min(connection.accepted + SILENT_LIMIT)
-        } else if connection.is_receiving() {
-            self.incomplete
-        } else {
-            self.all
-        }
-    }
 }
 
 impl Reactor {
@@ -109,7 +91,6 @@ impl Reactor {
             table: Table::new(),
             ready: Vec::new(),
             now,
-            requests: 0,
             accepting: false,
             resume: None,
             next_sweep: now + SWEEP,
@@ -120,11 +101,10 @@ impl Reactor {
         Ok(reactor)
     }
 
-    /// Serves until it is time to leave. `ready` is called when the worker has begun to accept.
-    pub(super) fn run(&mut self, py: Python<'_>, ready: impl FnOnce()) -> io::Result<()> {
+    /// Serves until it is time to leave.
+    pub(super) fn run(&mut self, py: Python<'_>) -> io::Result<()> {
         self.parts.slot.beat(self.now);
-        self.parts.slot.set_stage(Stage::Ready);
-        ready();
+        self.tell(Stage::Ready);
         while !self.is_done() {
             let limit = self.wait_limit();
             let (poller, ready) = (&mut self.poller, &mut self.ready);
@@ -137,6 +117,9 @@ impl Reactor {
             {
                 log::error!("A signal handler raised: {error}");
             }
+            if self.ready.is_empty() {
+                self.renew_listeners();
+            }
             for token in mem::take(&mut self.ready) {
                 self.guarded(py, token);
             }
@@ -145,34 +128,27 @@ impl Reactor {
         Ok(())
     }
 
-    fn is_done(&mut self) -> bool {
-        match life::asked() {
-            Stop::No => false,
-            Stop::Quick => true,
-            Stop::Graceful => {
-                self.begin_stop();
-                self.table.is_empty()
+    /// Tells the master at once where this worker is in its life.
+    fn tell(&self, stage: Stage) {
+        self.parts.slot.set_stage(stage);
+        // A full pipe means that the master has enough notices to wake for.
+        let _ = nix::unistd::write(&self.parts.notice, b"!");
+    }
+
+    /// The worker asks to be replaced, if there is a reason, and serves on.
+    fn wear_out(&self, reason: Option<String>) {
+        if let Some(reason) = reason {
+            log::info!("{reason}");
+            // One that has been asked to go is replaced anyway.
+            if self.stopping.is_none() {
+                self.tell(Stage::Worn);
             }
         }
     }
 
-    fn begin_stop(&mut self) {
-        if self.stopping.is_some() {
-            return;
-        }
-        // A little less than the master waits, so that clients get an orderly close rather than a killed process.
-        let limit = self.parts.graceful_timeout.mul_f64(0.9);
-        self.stopping =
-            Some(Stopping { incomplete: self.now + limit.min(INCOMPLETE_LIMIT), all: self.now + limit });
-        self.parts.slot.set_stage(Stage::Stopping);
-        self.stop_accepting();
-        self.next_sweep = self.now;
-    }
-
     fn wait_limit(&self) -> Duration {
-        let limit =
-            if self.table.is_empty() && self.resume.is_none() { self.parts.turn } else { EXHAUSTED_PAUSE };
-        limit.min(self.parts.turn)
+        let patient = self.table.is_empty() && self.resume.is_none() && self.stopping.is_none();
+        if patient { self.parts.turn } else { self.parts.turn.min(self.impatience()) }
     }
 
     /// Handles one event; a panic in it costs the connection.
@@ -180,7 +156,7 @@ impl Reactor {
         if catch_unwind(AssertUnwindSafe(|| self.dispatch(py, token))).is_err() {
             log::error!("Internal error while serving a request; its connection is closed");
             self.close(token);
-            self.parts.slot.idle();
+            self.parts.slot.idle(clock::monotonic());
         }
     }
 
@@ -238,21 +214,14 @@ impl Reactor {
         if let Some(head) = exchange.request().as_ref().and_then(|reader| reader.head()) {
             self.parts.slot.serve(head.method(), head.target(), self.now);
         }
-        self.count();
+        let worn = self.parts.wear.count();
+        self.wear_out(worn);
         let Some(server) = self.parts.servers.get(listener) else { return };
         self.parts.application.serve(py, server, &exchange);
-        self.parts.slot.idle();
-        self.now = clock::monotonic_coarse();
+        self.now = clock::monotonic();
+        self.parts.slot.idle(self.now);
         self.parts.slot.beat(self.now);
         self.drain(token);
-    }
-
-    fn count(&mut self) {
-        self.requests += 1;
-        if self.requests == self.parts.max_requests {
-            log::info!("Autorestarting worker after current request.");
-            life::ask(Stop::Graceful);
-        }
     }
 
     fn refuse(&mut self, token: u64, fault: &PeerError) {
@@ -322,7 +291,9 @@ impl Reactor {
             return;
         }
         self.next_sweep = now + SWEEP;
-        let stopping = self.stopping;
+        let worn = self.parts.wear.look(now);
+        self.wear_out(worn);
+        let stopping = self.stopping.as_ref();
         let is_late = |connection: &Connection| {
             let stop = stopping.map_or(Duration::MAX, |stopping| stopping.limit(connection));
             connection.deadline.min(stop) <= now

@@ -24,6 +24,18 @@ def deaf(environ, start_response):
     return app(environ, start_response)
 
 
+def stubborn(environ, start_response):
+    """Does not let itself be interrupted: what a signal handler raises in it is swallowed."""
+    say(f"started {environ['PATH_INFO']}")
+    end = time.monotonic() + float(environ["QUERY_STRING"] or 0)
+    while (left := end - time.monotonic()) > 0:
+        try:
+            time.sleep(left)
+        except BaseException:
+            continue
+    return hello(environ, start_response)
+
+
 def exits(environ, start_response):
     """Ends its process with the status in the query."""
     if environ["QUERY_STRING"]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from client import Response, fetch
-from server import Running
+from server import Running, eventually
 
 
 def in_flight(
@@ -97,11 +97,11 @@ def test_resize(serve) -> None:
 
 
 def test_ttou_stops_the_oldest(serve) -> None:
-    server = serve("-w", "1")
+    server = serve("-w", "1", app="slow:pid")
     oldest = server.wait_workers(1)
     server.send(signal.SIGTTIN)
-    server.wait_workers(2)
-    server.wait_log("Booting worker with pid", 2)
+    (youngest,) = set(server.wait_workers(2)) - set(oldest)
+    eventually(lambda: int(fetch(server.address).body.split()[0]) == youngest, "the second worker serves")
     server.send(signal.SIGTTOU)
     server.wait_workers(1, unlike=oldest)
 

@@ -106,8 +106,13 @@ def test_max_requests(serve) -> None:
 def test_max_requests_loses_no_request(serve) -> None:
     server = serve("-w", "2", "--max-requests", "5", "--max-requests-jitter", "3")
     server.wait_workers(2)
-    assert all(fetch(server.address).status == 200 for _ in range(40))
-    assert server.stderr.count("Autorestarting worker") >= 4
+    # A server may let a worker serve on until its replacement is ready, so the requests are not counted.
+    for _ in range(5000):
+        assert fetch(server.address).status == 200
+        if server.stderr.count("Autorestarting worker") >= 4:
+            break
+    else:
+        raise AssertionError("workers are not replaced")
 
 
 def test_orphans_leave(serve) -> None:

@@ -5,7 +5,7 @@ use std::time::Duration;
 use log::Level;
 
 use super::super::wording;
-use super::{Shutdown, State, Status, Worker};
+use super::{Death, State, Status, Worker};
 
 /// Exit status of a worker whose environment or application raised while it booted.
 pub const BOOT_FAILED: i32 = 3;
@@ -22,19 +22,23 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 impl State {
-    pub(super) fn on_exit(&mut self, pid: i32, status: Status, serving: Option<String>, now: Duration) {
+    pub(super) fn on_exit(&mut self, death: &Death, now: Duration) {
+        if self.on_successor_exit(death) {
+            return;
+        }
+        let pid = death.pid;
         let Some(index) = self.workers.iter().position(|worker| worker.pid == Some(pid)) else {
             // Somebody else's child, inherited: a master that is pid 1 gets orphans of strangers.
             return self.log(Level::Debug, format!("Reaped process {pid}, which is no worker"));
         };
         let worker = self.workers.remove(index);
-        self.tell(&worker, pid, status, serving.as_deref());
-        if self.shutdown.is_some() || worker.stopping.is_some() {
+        self.tell(&worker, death);
+        if self.is_leaving() || worker.stopping.is_some() {
             return;
         }
-        match (worker.ready, status) {
-            (false, _) => self.on_boot_failure(&worker, status, now),
-            // Left by itself with nothing wrong: max_requests.
+        match (worker.ready, death.status) {
+            (false, status) => self.on_boot_failure(&worker, status, now),
+            // Left by itself with nothing wrong.
             (true, Status::Code(0)) => self.failures = 0,
             (true, _) => self.on_crash(&worker, now),
         }
@@ -47,16 +51,16 @@ impl State {
         self.pause(self.failures, now);
     }
 
-    fn tell(&mut self, worker: &Worker, pid: i32, status: Status, serving: Option<&str>) {
-        let asked = worker.stopping.is_some() || self.shutdown.is_some();
-        let expected = match status {
+    fn tell(&mut self, worker: &Worker, death: &Death) {
+        let asked = worker.stopping.is_some() || self.is_leaving();
+        let expected = match death.status {
             Status::Code(code) => asked && (code == BOOT_FAILED || code == APP_FAILED),
             Status::Signal(number) => asked && (number == nix::libc::SIGTERM || number == nix::libc::SIGQUIT),
         };
         if expected {
             return;
         }
-        if let Some(line) = wording::ended(pid, status, worker.killed, serving) {
+        if let Some(line) = wording::ended(death, worker.killed) {
             self.actions.push(super::Action::Log(line));
         }
     }
@@ -70,7 +74,7 @@ impl State {
         if self.booted {
             return self.pause(self.failures, now);
         }
-        let reason = match status {
+        let (code, reason) = match status {
             Status::Code(APP_FAILED) => (APP_FAILED, "App failed to load."),
             // Somebody stopped or killed it, which says nothing of the application.
             Status::Code(0) | Status::Signal(_) if self.failures < BOOT_ATTEMPTS => {
@@ -79,7 +83,12 @@ impl State {
             Status::Code(0) | Status::Signal(_) => (BOOT_FAILED, "Workers keep dying while they boot."),
             Status::Code(_) => (BOOT_FAILED, "Worker failed to boot."),
         };
-        self.shut_down(Shutdown { code: reason.0, reason: Some(reason.1), quick: false }, now);
+        self.give_up(code, reason, now);
+    }
+
+    /// The stop has begun: nobody who dies now is replaced.
+    fn is_leaving(&self) -> bool {
+        self.shutdown.is_some_and(|shutdown| shutdown.begins().is_none())
     }
 
     fn on_crash(&mut self, worker: &Worker, now: Duration) {

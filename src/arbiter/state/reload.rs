@@ -11,7 +11,59 @@ use nix::sys::signal::Signal;
 use super::super::plan::Plan;
 use super::{Action, Epoch, State};
 
+/// Reloads begin no closer together than this: a storm of HUP must not become a storm of forks.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// When reloads begin.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pacing {
+    /// HUP came, and the reload it asked for has not begun.
+    pub(super) wanted: bool,
+    not_before: Duration,
+    /// The process that is trying the new code.
+    trial: Option<i32>,
+}
+
+impl Pacing {
+    pub(super) const fn is_trying(self) -> bool {
+        self.trial.is_some()
+    }
+
+    pub(super) fn due(self) -> Option<Duration> {
+        (self.wanted && self.trial.is_none()).then_some(self.not_before)
+    }
+}
+
 impl State {
+    pub(super) fn reload_when_due(&mut self, now: Duration) {
+        if self.shutdown.is_some() || self.reloads.due().is_none_or(|at| at > now) {
+            return;
+        }
+        self.reloads = Pacing { wanted: false, not_before: now + INTERVAL, trial: None };
+        self.log(Level::Info, format!("Hang up: {}", self.name()));
+        self.actions.push(Action::Reload);
+    }
+
+    /// A preloaded application is in this process, so another one finds out whether its new code loads.
+    pub(super) const fn begin_trial(&mut self, pid: i32) {
+        self.reloads.trial = Some(pid);
+    }
+
+    pub(super) fn end_trial(&mut self, verdict: Result<(), String>) {
+        if self.reloads.trial.take().is_none() || self.shutdown.is_some() {
+            return;
+        }
+        match verdict {
+            Ok(()) => self.actions.push(Action::Reexec),
+            Err(reason) => self.refuse_reload(&reason),
+        }
+    }
+
+    pub(super) fn abandon_trial(&mut self) {
+        let trial = self.reloads.trial.take();
+        self.actions.extend(trial.map(|pid| Action::Kill { pid, signal: Signal::SIGKILL }));
+    }
+
     pub(super) fn begin_generation(&mut self, plan: Plan, now: Duration) {
         if self.shutdown.is_some() {
             return;

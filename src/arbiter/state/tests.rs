@@ -1,5 +1,9 @@
 //! The policy as scripts: a fake clock, workers that do as they are told, and a record of what the arbiter did.
 
+mod recycling;
+mod stopping;
+mod upgrade;
+
 use super::super::signals::{Command, TABLE};
 use super::*;
 
@@ -53,7 +57,11 @@ impl World {
                 Action::Reload => self.record.push("reload".into()),
                 Action::Restore { generation } => self.record.push(format!("restore {generation}")),
                 Action::ReopenLogs => self.record.push("reopen".into()),
-                Action::CloseListeners => self.record.push("close".into()),
+                Action::Reexec => self.record.push("reexec".into()),
+                Action::Upgrade => self.record.push("upgrade".into()),
+                Action::Promote => self.record.push("promote".into()),
+                Action::CloseListeners { last: true } => self.record.push("close".into()),
+                Action::CloseListeners { last: false } => self.record.push("close, shared".into()),
                 Action::Exit(code) => self.record.push(format!("exit {code}")),
             }
         }
@@ -72,13 +80,25 @@ impl World {
         self.event(Event::Beats(vec![Beat {
             age,
             ready: true,
+            worn: false,
             at,
             serving: Some("GET /slow for 31 s".into()),
         }]));
     }
 
+    /// These workers have served their time.
+    fn worn(&mut self, ages: &[u64]) {
+        let at = self.now;
+        let beat = |age: &u64| Beat { age: *age, ready: true, worn: true, at, serving: None };
+        self.event(Event::Beats(ages.iter().map(beat).collect()));
+    }
+
     fn exits(&mut self, age: u64, status: Status) {
-        self.event(Event::Exited { pid: pid(age), status, serving: None });
+        self.dies(pid(age), status);
+    }
+
+    fn dies(&mut self, pid: i32, status: Status) {
+        self.event(Event::Exited(Death { pid, status, serving: None, oom: Oom::Unknown }));
     }
 
     fn pass(&mut self, seconds: f64) {
@@ -101,7 +121,14 @@ impl World {
 }
 
 fn plan(workers: usize) -> Plan {
-    Plan { workers, timeout: Duration::from_secs(30), graceful_timeout: Duration::from_secs(30) }
+    Plan {
+        workers,
+        timeout: Duration::from_secs(30),
+        graceful_timeout: Duration::from_secs(30),
+        drain_delay: Duration::ZERO,
+        daemon: false,
+        terminal: true,
+    }
 }
 
 fn pid(age: u64) -> i32 {
@@ -130,13 +157,26 @@ fn no_workers_is_a_legal_number() {
 fn a_killed_worker_is_named_and_replaced_at_once() {
     let mut world = World::serving(2);
     let serving = Some("GET /report for 12.4 s".to_owned());
-    world.event(Event::Exited { pid: 1002, status: KILLED, serving });
+    world.event(Event::Exited(Death { pid: 1002, status: KILLED, serving, oom: Oom::Unknown }));
     let did = world.did();
     assert_eq!(
         did[0],
         "log ERROR Worker (pid:1002) was sent SIGKILL! Perhaps out of memory? It was serving GET /report for 12.4 s."
     );
     assert_eq!(did[1], "spawn 3 g1");
+}
+
+#[test]
+fn the_oom_killer_is_named_or_cleared() {
+    let killer = "by the kernel's OOM killer (limit 512 MiB)".to_owned();
+    for (oom, said) in [
+        (Oom::Killed(killer), "Killed by the kernel's OOM killer (limit 512 MiB)."),
+        (Oom::No, "Not by the kernel's OOM killer."),
+    ] {
+        let mut world = World::serving(1);
+        world.event(Event::Exited(Death { pid: 1001, status: KILLED, serving: None, oom }));
+        assert_eq!(world.did()[0], format!("log ERROR Worker (pid:1001) was sent SIGKILL! {said}"));
+    }
 }
 
 #[test]
@@ -242,56 +282,6 @@ fn failing_forks_are_retried_for_ever() {
 }
 
 #[test]
-fn term_lets_workers_finish_and_exits_with_zero() {
-    let mut world = World::serving(2);
-    world.signal(Command::StopGracefully);
-    assert_eq!(world.acts(), ["close", "kill 1001 SIGTERM", "kill 1002 SIGTERM"]);
-    world.exits(1, Status::Code(0));
-    assert!(world.did().is_empty());
-    world.exits(2, Status::Code(0));
-    assert_eq!(world.did(), ["log INFO Shutting down: Master", "exit 0"]);
-}
-
-#[test]
-fn workers_that_outlive_graceful_timeout_are_killed_once() {
-    let mut world = World::serving(1);
-    world.signal(Command::StopGracefully);
-    world.pass(29.0);
-    world.did();
-    world.pass(1.5);
-    assert_eq!(world.acts(), ["kill 1001 SIGKILL"]);
-    world.pass(1.0);
-    assert!(world.acts().is_empty());
-    world.exits(1, KILLED);
-    assert_eq!(world.acts(), ["exit 0"]);
-}
-
-#[test]
-fn int_and_quit_are_quick_and_quicken_a_graceful_stop() {
-    let mut world = World::serving(1);
-    world.signal(Command::StopQuickly);
-    assert_eq!(world.acts(), ["close", "kill 1001 SIGQUIT"]);
-    world.pass(5.5);
-    assert_eq!(world.acts(), ["kill 1001 SIGKILL"]);
-
-    let mut world = World::serving(1);
-    world.signal(Command::StopGracefully);
-    world.signal(Command::StopQuickly);
-    assert_eq!(world.acts(), ["close", "kill 1001 SIGTERM", "kill 1001 SIGQUIT"]);
-}
-
-#[test]
-fn a_master_that_is_leaving_takes_no_orders() {
-    let mut world = World::serving(1);
-    world.signal(Command::StopGracefully);
-    world.did();
-    for command in [Command::Reload, Command::AddWorker, Command::ReopenLogs, Command::StopGracefully] {
-        world.signal(command);
-    }
-    assert!(world.acts().is_empty());
-}
-
-#[test]
 fn ttin_and_ttou_move_the_number_of_workers() {
     let mut world = World::serving(1);
     world.signal(Command::AddWorker);
@@ -342,7 +332,13 @@ fn a_silent_worker_is_aborted_then_killed_then_replaced() {
 fn timeout_zero_and_booting_workers_are_left_alone() {
     let mut world = World::start(1);
     world.pass(500.0);
-    world.event(Event::Beats(vec![Beat { age: 1, ready: false, at: Duration::ZERO, serving: None }]));
+    world.event(Event::Beats(vec![Beat {
+        age: 1,
+        ready: false,
+        worn: false,
+        at: Duration::ZERO,
+        serving: None,
+    }]));
     assert!(world.acts().iter().all(|act| act.starts_with("spawn")));
 
     let mut world = World::unstarted(1);
@@ -438,7 +434,7 @@ fn reloads_in_a_row_end_in_one_generation() {
 fn a_stranger_that_is_reaped_stops_nothing() {
     let mut world = World::start(1);
     world.did();
-    world.event(Event::Exited { pid: 77, status: Status::Code(BOOT), serving: None });
+    world.dies(77, Status::Code(BOOT));
     assert_eq!(world.did(), ["log DEBUG Reaped process 77, which is no worker"]);
 }
 

@@ -31,7 +31,7 @@ impl Kind for Binds {
     }
 
     fn allowed() -> String {
-        "HOST:PORT, HOST, :PORT, [IPV6]:PORT, unix:PATH or fd://N, or a list of them".to_owned()
+        "HOST:PORT, HOST, :PORT, [IPV6]:PORT, unix:PATH, fd://N or fd://NAME, or a list of them".to_owned()
     }
 }
 

@@ -14,8 +14,8 @@ mod text;
 pub use choice::{HeaderMap, Level, WorkerClass};
 pub use hook::{Hook, HookRef};
 pub use list::{Binds, HeaderNames, Networks, SchemeHeaders, SearchPath, Variables};
-pub use number::{Count, Mode, OneThread, Seconds};
-pub use text::{Directory, Flag, OptionalFlag, OptionalPath, OptionalText, Text};
+pub use number::{Count, Mode, OneThread, Seconds, Size};
+pub use text::{Account, Directory, Flag, OptionalFlag, OptionalPath, OptionalText, Text};
 
 use super::raw::Raw;
 

@@ -1,11 +1,11 @@
-//! Kinds that are whole numbers: counts, seconds, permission bits.
+//! Kinds that are whole numbers: counts, seconds, sizes, permission bits.
 //!
 //! Owns how a number is spelled: an int, or text in Python's base-0 notation (`0x10`, `0o17`, `1_000`). Never
 //! rounds or clamps a value. Read next: `text.rs`.
 
 use std::time::Duration;
 
-use super::{Kind, Reject, Takes};
+use super::{Kind, Reject, Takes, text_of};
 use crate::config::raw::Raw;
 
 /// More than this is a slip of the keyboard, and overflows the system calls the values end in.
@@ -75,6 +75,50 @@ impl Kind for Mode {
 
     fn allowed() -> String {
         "permission bits from 0 to 0o777 (`022` is octal on the command line)".to_owned()
+    }
+}
+
+/// An amount of memory in bytes, written with its unit.
+pub struct Size;
+
+impl Size {
+    const UNITS: [(&str, u64); 3] = [("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30)];
+}
+
+impl Kind for Size {
+    type Value = u64;
+    const TAKES: Takes = Takes::Value;
+
+    fn parse(raw: &Raw) -> Result<u64, Reject> {
+        // Other servers take a bare number for bytes, or for megabytes: only zero means the same everywhere.
+        let text = match raw {
+            Raw::Int(0) => return Ok(0),
+            Raw::Int(number) => return Err(Reject::because(format!("{number} needs a unit: '{number}M'"))),
+            _ => text_of(raw)?.to_ascii_uppercase(),
+        };
+        let text = text.strip_suffix('B').unwrap_or(&text);
+        let text = text.strip_suffix('I').unwrap_or(text);
+        let unit = Self::UNITS.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, factor)));
+        match unit {
+            Some((digits, factor)) => {
+                let number = base_0(digits.trim_end()).and_then(|number| u64::try_from(number).ok());
+                number.and_then(|number| number.checked_mul(*factor)).ok_or(Reject::Kind)
+            }
+            None if text == "0" => Ok(0),
+            None => Err(Reject::Kind),
+        }
+    }
+
+    fn to_raw(value: &u64) -> Raw {
+        let unit = Self::UNITS.iter().rev().find(|(_, factor)| *value > 0 && value.is_multiple_of(*factor));
+        match unit {
+            Some((unit, factor)) => Raw::Str(format!("{}{unit}", value / factor)),
+            None => Raw::Int(0),
+        }
+    }
+
+    fn allowed() -> String {
+        "a size with its unit, such as '512M' or '2G', or 0".to_owned()
     }
 }
 
@@ -175,6 +219,20 @@ mod tests {
         }
         assert_eq!(Count::parse(&Raw::Int(-5)), Err(Reject::because("Value must be positive: -5")));
         assert!(matches!(Count::parse(&Raw::Int(1 << 40)), Err(Reject::Because(_))));
+    }
+
+    #[test]
+    fn a_size_says_its_unit() {
+        let good =
+            [("512M", 512 << 20), ("2g", 2 << 30), ("1_000 KiB", 1000 << 10), ("0", 0), ("64MB", 64 << 20)];
+        for (text, bytes) in good {
+            assert_eq!(Size::parse(&Raw::from(text)), Ok(bytes), "{text}");
+            assert_eq!(Size::parse(&Size::to_raw(&bytes)), Ok(bytes), "{text}");
+        }
+        for text in ["512", "M", "-1M", "1.5G", "99999999999999G", "1T", ""] {
+            assert!(Size::parse(&Raw::from(text)).is_err(), "{text}");
+        }
+        assert_eq!(Size::parse(&Raw::Int(512)), Err(Reject::because("512 needs a unit: '512M'")));
     }
 
     #[test]

@@ -69,6 +69,32 @@ impl Kind for OptionalPath {
     }
 }
 
+/// A user or group, by name or number. `merge` checks that there is one: a kind may not look.
+pub struct Account;
+
+impl Kind for Account {
+    type Value = Option<String>;
+    const TAKES: Takes = Takes::Value;
+
+    fn parse(raw: &Raw) -> Result<Option<String>, Reject> {
+        match raw {
+            Raw::Int(number) => match u32::try_from(*number) {
+                Ok(number) => Ok(Some(number.to_string())),
+                Err(_) => Err(Reject::Kind),
+            },
+            _ => OptionalText::parse(raw),
+        }
+    }
+
+    fn to_raw(value: &Option<String>) -> Raw {
+        OptionalText::to_raw(value)
+    }
+
+    fn allowed() -> String {
+        "a name, a number or None".to_owned()
+    }
+}
+
 /// A directory. `merge` makes it absolute and checks that it exists: a kind may not look.
 pub struct Directory;
 
@@ -152,6 +178,8 @@ mod tests {
         assert_eq!(OptionalText::parse(&Raw::from(" ")), Ok(None));
         assert_eq!(OptionalPath::parse(&Raw::None), Ok(None));
         assert_eq!(Directory::parse(&Raw::from("")), Err(Reject::Kind));
+        assert_eq!(Account::parse(&Raw::Int(33)), Ok(Some("33".to_owned())));
+        assert_eq!(Account::parse(&Raw::Int(-1)), Err(Reject::Kind));
     }
 
     #[test]

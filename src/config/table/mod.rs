@@ -35,6 +35,7 @@ sections! {
     socket: Socket,
     workers: Workers,
     mechanics: Mechanics,
+    identity: Identity,
     logging: Logging,
     security: Security,
     naming: Naming,

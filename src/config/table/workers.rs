@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::config::kind::{Count, OneThread, Seconds, WorkerClass};
+use crate::config::kind::{Count, OneThread, Seconds, Size, WorkerClass};
 use crate::config::row::{Live, section};
 
 section! {
@@ -39,7 +39,8 @@ section! {
 
         /// Requests after which a worker is replaced.
         ///
-        /// It bounds what a leak in the application can cost. 0 is never.
+        /// It bounds what a leak in the application can cost. The worker serves on until its replacement is ready,
+        /// and no more than a quarter of the workers are replaced at a time. 0 is never.
         max_requests: Count = 0 => { flags: &["--max-requests"], metavar: "COUNT", live: Live::Workers }
 
         /// Most that is added to max_requests, at random.
@@ -47,6 +48,28 @@ section! {
         /// Each worker draws its own number, so that they are not all replaced at the same time.
         max_requests_jitter: Count = 0 => {
             flags: &["--max-requests-jitter"], metavar: "COUNT", live: Live::Workers,
+        }
+
+        /// Memory after which a worker is replaced.
+        ///
+        /// What it holds of physical memory (RSS) is looked at between requests, about once a second. A size with
+        /// its unit, such as `512M`; 0 is never. Replaced as under max_requests.
+        max_worker_memory: Size = 0 => {
+            flags: &["--max-worker-memory"], metavar: "SIZE", live: Live::Workers,
+        }
+
+        /// Seconds after which a worker is replaced.
+        ///
+        /// 0 is never. Replaced as under max_requests.
+        max_worker_lifetime: Seconds = Duration::ZERO => {
+            flags: &["--max-worker-lifetime"], metavar: "SECONDS", live: Live::Workers,
+        }
+
+        /// Most that is added to max_worker_lifetime.
+        ///
+        /// Each worker draws its own number of seconds.
+        worker_lifetime_jitter: Seconds = Duration::ZERO => {
+            flags: &["--worker-lifetime-jitter"], metavar: "SECONDS", live: Live::Workers,
         }
 
         /// Seconds a worker may be silent before it is killed.
@@ -62,6 +85,14 @@ section! {
         /// Counted from the signal; then it is killed.
         graceful_timeout: Seconds = Duration::from_secs(30) => {
             flags: &["--graceful-timeout"], metavar: "SECONDS", live: Live::Reload,
+        }
+
+        /// Seconds to go on accepting connections after TERM.
+        ///
+        /// A load balancer needs a while to learn that this server is leaving. Only then the graceful stop begins;
+        /// a second TERM begins it at once. With systemd it needs `KillMode=mixed`.
+        drain_delay: Seconds = Duration::ZERO => {
+            flags: &["--drain-delay"], metavar: "SECONDS", live: Live::Reload,
         }
 
         /// Seconds a connection may idle between requests.

@@ -177,7 +177,7 @@ fn flags_may_be_short_long_shortened_joined_and_repeated() {
         assert_eq!(start(&args).settings().workers.workers, 3, "{args}");
     }
     let settings =
-        start("--bin :1 --graceful 7 --access-logfile - --log-file e --no-send --preload --preload")
+        start("--bind :1 --graceful 7 --access-logfile - --log-file e --no-send --preload --preload")
             .settings();
     assert_eq!(settings.socket.bind, [":1"]);
     assert_eq!(settings.workers.graceful_timeout, Duration::from_secs(7));
@@ -274,7 +274,7 @@ fn gunicorn_settings_to_come_are_refused_unless_they_ask_for_nothing() {
             format!("'{name}' is a gunicorn setting that rwsgi does not support yet (conf.py:2); remove it");
         assert_eq!((error.exit_code, error.message), (1, expected));
     }
-    for args in ["-D", "--daemon", "--reload", "--user www", "-u www", "--proxy-protocol", "--certfile=a"] {
+    for args in ["-D", "--daemon", "--reload", "--paste p", "--proxy-protocol", "--certfile=a"] {
         let error = start(args).error();
         assert!(
             error.exit_code == 2 && error.message.contains("(command line); remove it"),
@@ -284,6 +284,7 @@ fn gunicorn_settings_to_come_are_refused_unless_they_ask_for_nothing() {
     let harmless = [
         ("daemon", Raw::Bool(false)),
         ("user", Raw::None),
+        ("paste", Raw::None),
         ("protocol", Raw::from("http")),
         ("proxy_protocol", Raw::Bool(false)),
         ("raw_paste_global_conf", Raw::List(vec![])),

@@ -6,12 +6,14 @@
 
 use std::sync::Arc;
 
+use nix::unistd::{getegid, geteuid};
 use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use super::Hooks;
 use crate::config::{Address, Raw, Settings, unsupported};
+use crate::sys::identity::Identity;
 
 #[pyclass(frozen, module = "rwsgi", name = "Config")]
 pub struct Config {
@@ -37,6 +39,7 @@ impl Config {
                     list.append(format!("\0{}", String::from_utf8_lossy(&name)))?
                 }
                 Ok(Address::Fd(number)) => list.append(number)?,
+                Ok(address @ Address::Named(_)) => list.append(address.to_string())?,
                 // It was parsed once to be accepted.
                 Err(_) => {}
             }
@@ -52,6 +55,14 @@ impl Config {
         self.settings.naming.proc_name.as_deref().or(self.settings.app_spec()).unwrap_or_default()
     }
 
+    /// Whom the workers become.
+    fn ids(&self) -> (u32, u32) {
+        let (user, group) = (&self.settings.identity.user, &self.settings.identity.group);
+        let others = Identity::of(user.as_deref(), group.as_deref()).ok().flatten();
+        let own = || (geteuid().as_raw(), getegid().as_raw());
+        others.map_or_else(own, |identity| identity.ids())
+    }
+
     /// What gunicorn makes of several settings, or of the process.
     fn derived<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
         let settings = &*self.settings;
@@ -61,8 +72,8 @@ impl Config {
             "default_proc_name" => settings.app_spec().into_pyobject(py)?.into_any(),
             "worker_class_str" => settings.workers.worker_class.as_str().into_pyobject(py)?.into_any(),
             "is_ssl" => false.into_pyobject(py)?.to_owned().into_any(),
-            "uid" => nix::unistd::geteuid().as_raw().into_pyobject(py)?.into_any(),
-            "gid" => nix::unistd::getegid().as_raw().into_pyobject(py)?.into_any(),
+            "uid" | "user" => self.ids().0.into_pyobject(py)?.into_any(),
+            "gid" | "group" => self.ids().1.into_pyobject(py)?.into_any(),
             "env" => {
                 let env = PyDict::new(py);
                 for (name, value) in &settings.mechanics.raw_env {

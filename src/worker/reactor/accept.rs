@@ -12,9 +12,9 @@ use pyo3::prelude::*;
 
 use super::{EXHAUSTED_PAUSE, Reactor, SPECIAL};
 use crate::http;
+use crate::net::Listener;
 use crate::net::poller::Interest;
 use crate::worker::connection::{Connection, is_exhaustion};
-use crate::worker::life::{self, Stop};
 use crate::wsgi::Exchange;
 
 /// A state that lasts is told this often.
@@ -28,6 +28,40 @@ impl Reactor {
         self.accepting = true;
         self.resume = None;
         Ok(())
+    }
+
+    /// A stop has not ended accepting, or has to begin it again.
+    pub(super) fn keep_accepting(&mut self) {
+        if !self.accepting
+            && self.resume.is_none()
+            && let Err(error) = self.start_accepting()
+        {
+            log::error!("Cannot wait for connections: {error}");
+            self.resume = Some(self.now + EXHAUSTED_PAUSE);
+        }
+    }
+
+    /// A connection waits in a queue.
+    pub(super) fn ready_to_accept(&self) -> bool {
+        self.parts.listeners.iter().any(Listener::has_waiting)
+    }
+
+    /// A sibling may have been woken for a connection and have died before it took it: nobody else is woken for that
+    /// one. Adding the listener again reports what waits.
+    pub(super) fn renew_listeners(&mut self) {
+        if self.accepting && self.parts.siblings {
+            for (index, listener) in self.parts.listeners.iter().enumerate() {
+                self.take_turns(index, listener);
+            }
+        }
+    }
+
+    /// The kernel wakes the first in its queue: to the end of it, so that all workers get their share.
+    fn take_turns(&self, index: usize, listener: &Listener) {
+        let _ = self.poller.remove(listener);
+        if let Err(error) = self.poller.add(listener, SPECIAL | index as u64, self.listener_interest()) {
+            log::error!("Cannot wait for connections: {error}");
+        }
     }
 
     pub(super) fn stop_accepting(&mut self) {
@@ -45,7 +79,7 @@ impl Reactor {
 
     /// Takes one connection, and serves it at once if its request is there.
     pub(super) fn accept(&mut self, py: Python<'_>, index: usize) {
-        if !self.accepting || life::asked() != Stop::No {
+        if !self.accepting {
             return;
         }
         let Some(listener) = self.parts.listeners.get(index) else { return };
@@ -56,11 +90,7 @@ impl Reactor {
             Err(_) => return,
         };
         if self.parts.siblings {
-            // The kernel wakes the first in its queue: to the end of it, so that all workers get their share.
-            let _ = self.poller.remove(listener);
-            if let Err(error) = self.poller.add(listener, SPECIAL | index as u64, self.listener_interest()) {
-                log::error!("Cannot wait for connections: {error}");
-            }
+            self.take_turns(index, listener);
         }
         if self.table.len() >= self.parts.worker_connections {
             self.evict();

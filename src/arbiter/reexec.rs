@@ -1,0 +1,173 @@
+//! The master's program, executed once more: beside this one, in its place, or only to see whether it would start.
+//!
+//! Owns what the next program inherits: which descriptors stay open, and the text that says what they are. Invariant: an
+//! execution that fails leaves this program as it was, with one line in the log. Read next: `handover.rs`, `program.rs`.
+
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::process;
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+
+use super::handover::{Handover, Resume, Sockets, VARIABLE};
+use super::run::{Flow, Master};
+use super::signals;
+use super::state::{Event, Status};
+use crate::net::Listener;
+use crate::sys::descriptors::{self, keep_on_exec};
+use crate::sys::fork::{Forked, fork};
+use crate::sys::signals::{block, restore_default, unblock};
+
+/// The variables by which gunicorn's hooks know that a new master runs beside an old one.
+pub const OLD_MASTER: &str = "GUNICORN_PID";
+pub const OLD_SOCKETS: &str = "GUNICORN_FD";
+
+/// Complaints of a trial that go into the log, in bytes.
+const COMPLAINT: u64 = 16 * 1024;
+
+/// A process that is trying the new code.
+pub(super) struct Trial {
+    pub(super) pid: i32,
+    /// Its standard error.
+    complaints: File,
+}
+
+impl Master {
+    /// USR2: a new master beside this one.
+    pub(super) fn upgrade(&mut self, py: Python<'_>) -> Flow {
+        let listeners = self.open_listeners();
+        let event = match self.start_beside(py, &listeners) {
+            Ok(pid) => Event::Upgraded { pid },
+            Err(error) => Event::UpgradeFailed(error.to_string()),
+        };
+        self.feed(py, event)
+    }
+
+    fn start_beside(&self, py: Python<'_>, listeners: &[Arc<Listener>]) -> io::Result<i32> {
+        let sockets = self.describe(listeners);
+        let numbers: Vec<String> = sockets.listeners.iter().map(|(fd, _)| fd.to_string()).collect();
+        let mut variables = vec![(OLD_MASTER, process::id().to_string())];
+        if !numbers.is_empty() {
+            variables.push((OLD_SOCKETS, numbers.join(",")));
+        }
+        variables.push((VARIABLE, Handover::Beside(sockets).encode()));
+        self.in_a_child(py, || {
+            self.pre_exec(py).map_err(io::Error::other)?;
+            for listener in listeners {
+                keep_on_exec(listener, true)?;
+            }
+            Err(self.kept.program.execute(&variables))
+        })
+    }
+
+    /// A process that loads the configuration and the application anew, and ends.
+    pub(super) fn try_new_code(&mut self, py: Python<'_>) -> io::Result<i32> {
+        let complaints = File::from(crate::sys::shared::nameless()?);
+        let pid = self.in_a_child(py, || {
+            descriptors::put_at(&complaints, nix::libc::STDERR_FILENO)?;
+            Err(self.kept.program.execute(&[(VARIABLE, Handover::Trial.encode())]))
+        })?;
+        self.trial = Some(Trial { pid, complaints });
+        Ok(pid)
+    }
+
+    /// What the trial found, if it was the trial that ended.
+    pub(super) fn tried(&mut self, pid: i32, status: Status) -> Option<Event> {
+        let mut trial = self.trial.take_if(|trial| trial.pid == pid)?;
+        if status == Status::Code(0) {
+            return Some(Event::Tried(Ok(())));
+        }
+        let mut text = Vec::new();
+        let _ = trial.complaints.rewind();
+        let _ = trial.complaints.take(COMPLAINT).read_to_end(&mut text);
+        let text = String::from_utf8_lossy(&text);
+        let text = text.trim().trim_start_matches("Error: ");
+        let reason = match status {
+            _ if !text.is_empty() => text.to_owned(),
+            Status::Code(code) => format!("loading the application ended with code {code}"),
+            Status::Signal(number) => format!("loading the application was ended by signal {number}"),
+        };
+        Some(Event::Tried(Err(reason)))
+    }
+
+    /// The program again in this process, which keeps its id, its children and its sockets.
+    pub(super) fn reexec(&mut self, py: Python<'_>) -> Flow {
+        let error = match self.execute_in_place() {
+            Ok(never) => match never {},
+            Err(error) => error,
+        };
+        self.feed(py, Event::ReloadFailed(error.to_string()))
+    }
+
+    fn execute_in_place(&self) -> io::Result<std::convert::Infallible> {
+        let listeners = self.open_listeners();
+        let resume = Resume {
+            sockets: self.describe(&listeners),
+            pipes: self.pipes.numbers(),
+            board: self.seats.board.file().as_raw_fd(),
+            requests: self.seats.past().requests,
+            workers: self.survivors(),
+            ..self.state.past()
+        };
+        let mut inherited: Vec<BorrowedFd<'_>> = listeners.iter().map(|listener| listener.as_fd()).collect();
+        inherited.extend(self.pipes.descriptors().map(OwnedFd::as_fd));
+        inherited.push(self.seats.board.file());
+        // A signal that comes while neither program has a handler would end the process; blocked, it waits.
+        let _blocked = block(&signals::all())?;
+        let error = inherited.iter().try_for_each(|fd| keep_on_exec(fd, true)).map_or_else(
+            |error| error,
+            |()| self.kept.program.execute(&[(VARIABLE, Handover::Resume(Box::new(resume)).encode())]),
+        );
+        for fd in &inherited {
+            let _ = keep_on_exec(fd, false);
+        }
+        Err(error)
+    }
+
+    fn describe(&self, listeners: &[Arc<Listener>]) -> Sockets {
+        let socket = |listener: &Arc<Listener>| (listener.as_fd().as_raw_fd(), listener.address().clone());
+        Sockets { listeners: listeners.iter().map(socket).collect(), passed: self.kept.passed.clone() }
+    }
+
+    fn survivors(&self) -> Vec<super::handover::Survivor> {
+        let mut workers = self.state.past().workers;
+        for worker in &mut workers {
+            worker.slot = self.seats.slot(worker.age).unwrap_or(usize::MAX);
+        }
+        workers
+    }
+
+    /// Every socket of every generation, once.
+    pub(super) fn open_listeners(&self) -> Vec<Arc<Listener>> {
+        let mut open: Vec<Arc<Listener>> = Vec::new();
+        for listener in self.generations.values().rev().flat_map(|generation| &generation.listeners) {
+            if open.iter().all(|known| known.address() != listener.address()) {
+                open.push(Arc::clone(listener));
+            }
+        }
+        open
+    }
+
+    /// Forks, and has the child do `work`, which is to execute a program: what it returns is why it could not.
+    fn in_a_child(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce() -> io::Result<std::convert::Infallible>,
+    ) -> io::Result<i32> {
+        let blocked = block(&signals::all())?;
+        let child = match fork(py)? {
+            Forked::Parent(pid) => return Ok(pid.as_raw()),
+            Forked::Child => restore_default(&signals::all()).and_then(|()| unblock(&signals::all())),
+        };
+        drop(blocked);
+        let error = match child.and_then(|()| work()) {
+            Ok(never) => match never {},
+            Err(error) => error,
+        };
+        log::error!("Cannot start the program again: {error}");
+        // Nothing of the master's may run in this copy of it, neither destructors nor Python's exit handlers.
+        crate::sys::fork::leave(1)
+    }
+}

@@ -1,0 +1,113 @@
+//! The end of a worker: what has begun is finished, and what waits on the sockets is answered if nobody else will.
+//!
+//! ```text
+//!   asked to stop ──▶ finishing ──────────────── everything answered, and no word that the service ends ──▶ gone
+//!                        │ the service ends
+//!                        ▼
+//!                     draining (accepts on) ── nothing waits, or out of patience ──▶ the last of its kind?
+//!                                                          no ──▶ gone │ yes: no new connections ──▶ emptied ──▶ gone
+//! ```
+//!
+//! Must never leave while a connection it accepted can still be answered in time. Where siblings or another master go on
+//! accepting, the queue is theirs.
+
+use std::time::Duration;
+
+use super::super::connection::Connection;
+use super::super::life::{self, Stop};
+use super::{EXHAUSTED_PAUSE, Reactor};
+use crate::scoreboard::Stage;
+
+/// A graceful stop waits this long for requests that are still on their way in.
+const INCOMPLETE_LIMIT: Duration = Duration::from_secs(2);
+/// A client that has said nothing for so long after it was accepted is not waited for at a stop.
+const SILENT_LIMIT: Duration = Duration::from_secs(1);
+/// A worker that was asked to go looks this long for word from the master that the whole service ends: a supervisor may
+/// signal all processes at once. It is also how long handshakes under way get to finish.
+const SETTLING: Duration = Duration::from_millis(100);
+/// Clients that keep coming are not served for longer than this once the service ends.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often a stopping worker looks around.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// A graceful stop under way.
+pub(super) struct Stopping {
+    began: Duration,
+    /// When it gives up on all.
+    end: Duration,
+    /// Since when no new connection gets into the queue.
+    closed: Option<Duration>,
+    /// The queue has been left to others.
+    left: bool,
+}
+
+impl Stopping {
+    pub(super) fn limit(&self, connection: &Connection) -> Duration {
+        let limit = if connection.is_silent() {
+            // One that was just accepted has its request on the way; an older one is a connection kept in reserve.
+            connection.accepted + SILENT_LIMIT
+        } else if connection.is_receiving() {
+            connection.accepted.max(self.began) + INCOMPLETE_LIMIT
+        } else {
+            self.end
+        };
+        limit.min(self.end)
+    }
+}
+
+impl Reactor {
+    pub(super) fn is_done(&mut self) -> bool {
+        match life::asked() {
+            Stop::No => false,
+            Stop::Quick => true,
+            Stop::Graceful => self.has_finished(),
+        }
+    }
+
+    pub(super) fn impatience(&self) -> Duration {
+        if self.stopping.is_some() { LOOK } else { EXHAUSTED_PAUSE }
+    }
+
+    fn has_finished(&mut self) -> bool {
+        let (now, graceful_timeout) = (self.now, self.parts.graceful_timeout);
+        if self.stopping.is_none() {
+            // A little less than the master waits, so that clients get an orderly close rather than a killed process.
+            let end = now + graceful_timeout.mul_f64(0.9);
+            self.stopping = Some(Stopping { began: now, end, closed: None, left: false });
+            self.parts.slot.set_stage(Stage::Stopping);
+            self.next_sweep = now;
+        }
+        let Some(stopping) = &self.stopping else { return false };
+        let (began, end, closed, left) = (stopping.began, stopping.end, stopping.closed, stopping.left);
+        let empties = !self.parts.shared || self.parts.scoreboard.is_draining();
+        if left || !empties || now >= end {
+            self.stop_accepting();
+            return self.table.is_empty() && (left || now >= end.min(began + SETTLING));
+        }
+        self.keep_accepting();
+        let settled = self.table.is_empty() && !self.ready_to_accept();
+        match closed {
+            Some(since) => settled && now >= since + SETTLING,
+            None if settled || now >= began + PATIENCE => self.close_queue(settled),
+            None => false,
+        }
+    }
+
+    /// No worker but the last may shut the door: connections that come until then are served by those who stay.
+    fn close_queue(&mut self, settled: bool) -> bool {
+        let last = self.parts.slot.leave() && self.parts.shared;
+        let now = self.now;
+        let Some(stopping) = &mut self.stopping else { return settled };
+        if !last {
+            stopping.left = true;
+            return settled;
+        }
+        stopping.closed = Some(now);
+        for listener in self.parts.listeners.iter() {
+            if let Err(error) = listener.refuse_connections() {
+                log::debug!("Cannot keep new connections off {}: {error}", listener.url());
+            }
+        }
+        false
+    }
+}
