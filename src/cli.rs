@@ -7,9 +7,11 @@
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 
 use pyo3::prelude::*;
 
+use crate::arbiter::daemon::{self, Side};
 use crate::arbiter::handover::{self, Handover};
 use crate::arbiter::program::Program;
 use crate::arbiter::{self, Kept, Setup, identity_of};
@@ -19,7 +21,9 @@ use crate::net::passed_sockets;
 use crate::py::app;
 use crate::py::config_file::PythonLoader;
 use crate::py::failure::LoadError;
+use crate::py::hooks::Hooks;
 use crate::py::surroundings::{self, Variables};
+use crate::sys::descriptors::open_standard_streams;
 use crate::wsgi::SERVER_SOFTWARE;
 
 /// What a start or a reload without an application says.
@@ -43,6 +47,15 @@ struct Refusal {
 impl Refusal {
     fn new(message: impl Into<String>) -> Self {
         Self { status: 1, message: message.into() }
+    }
+
+    fn tell(self) -> i32 {
+        complain(&format!("Error: {}", self.message));
+        // The parser's own errors show it where it belongs.
+        if self.status == USAGE_ERROR && !self.message.contains("Usage:") {
+            complain("\nUsage: rwsgi [OPTIONS] [APP_MODULE]");
+        }
+        self.status
     }
 }
 
@@ -68,16 +81,10 @@ impl From<io::Error> for Refusal {
 /// process can be started again. The result is the exit status of this process: the master's, or in a forked child the
 /// worker's.
 pub fn main(py: Python<'_>, argv: Vec<OsString>, command: Vec<OsString>) -> i32 {
+    open_standard_streams();
     match catch_unwind(AssertUnwindSafe(|| serve(py, argv, command))) {
         Ok(Ok(status)) => status,
-        Ok(Err(refusal)) => {
-            complain(&format!("Error: {}", refusal.message));
-            // The parser's own errors show it where it belongs.
-            if refusal.status == USAGE_ERROR && !refusal.message.contains("Usage:") {
-                complain("\nUsage: rwsgi [OPTIONS] [APP_MODULE]");
-            }
-            refusal.status
-        }
+        Ok(Err(refusal)) => refusal.tell(),
         Err(_) => {
             complain("Error: rwsgi failed in a way it should not have; the lines above say where.");
             1
@@ -102,6 +109,7 @@ fn serve(py: Python<'_>, argv: Vec<OsString>, command: Vec<OsString>) -> Result<
         print(&settings.print());
     }
     let variables = surround(py, &settings, &sources)?;
+    let hooks = Hooks::load(py, &settings, &loader.into_callables())?;
     let Some(spec) = settings.app_spec().map(str::to_owned) else {
         return Err(Refusal::new(NO_APPLICATION));
     };
@@ -110,9 +118,17 @@ fn serve(py: Python<'_>, argv: Vec<OsString>, command: Vec<OsString>) -> Result<
         Logs::open(&settings.logging, None).map_err(Refusal::new)?;
         return app::load(py, &spec).map(|_| 0).map_err(|error| Refusal::new(error.report()));
     }
+    // Asked before the process changes its id, by which the sockets are addressed to it.
     let passed = passed_sockets(&sources.env);
-    let kept = Kept { sources, program, variables, passed, app: None };
-    start(py, settings, kept, handover)
+    let launcher = match daemonize(py, &sources, &settings, handover.is_some())? {
+        Side::Server(launcher) => launcher,
+        Side::Terminal(status) => return Ok(status),
+    };
+    let kept = Kept { sources, program, variables, passed, launcher: Rc::clone(&launcher), app: None };
+    let status = start(py, settings, hooks, kept, handover).unwrap_or_else(Refusal::tell);
+    // In a worker the line is closed, and this says nothing.
+    launcher.conclude(status);
+    Ok(status)
 }
 
 /// The directory, `sys.path` and the variables, as the application is to find them.
@@ -128,9 +144,21 @@ fn surround(py: Python<'_>, settings: &Settings, sources: &Sources) -> Result<Va
     Ok(variables)
 }
 
+/// Into the background, if the settings say so; a master that was started by another one is there already.
+fn daemonize(py: Python<'_>, sources: &Sources, settings: &Settings, started: bool) -> Result<Side, Refusal> {
+    if !settings.mechanics.daemon || started || sources.variable(arbiter::OLD_MASTER).is_some() {
+        return Ok(Side::Server(Rc::default()));
+    }
+    for warning in daemon::warnings(settings, sources.variable("NOTIFY_SOCKET").is_some()) {
+        complain(&format!("Warning: {warning}"));
+    }
+    Ok(daemon::detach(py, settings)?)
+}
+
 fn start(
     py: Python<'_>,
     settings: Settings,
+    hooks: Hooks,
     mut kept: Kept,
     handover: Option<Handover>,
 ) -> Result<i32, Refusal> {
@@ -152,7 +180,7 @@ fn start(
         Err(error) => return Ok(error.exit_code),
     }
     let to_file = settings.logging.errorlog != "-";
-    let started = arbiter::run(py, Setup { settings, identity, logs, kept, handover, lame });
+    let started = arbiter::run(py, Setup { settings, identity, logs, hooks, kept, handover, lame });
     started
         .map_err(|error| {
             log::error!("{error}");

@@ -6,8 +6,14 @@
 //! ends the loop.
 
 #[cfg(feature = "python")]
+pub mod daemon;
+#[cfg(feature = "python")]
 mod generation;
 pub mod handover;
+#[cfg(feature = "python")]
+mod hooks;
+#[cfg(feature = "python")]
+mod inherit;
 pub mod notify;
 pub mod oom;
 pub mod pidfile;
@@ -23,6 +29,8 @@ mod reload;
 pub mod run;
 #[cfg(feature = "python")]
 mod seats;
+#[cfg(feature = "python")]
+mod server;
 pub mod signals;
 #[cfg(feature = "python")]
 mod spawn;

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::process;
 use std::sync::Arc;
@@ -42,7 +43,9 @@ impl Master {
             Ok(pid) => Event::Upgraded { pid },
             Err(error) => Event::UpgradeFailed(error.to_string()),
         };
-        self.feed(py, event)
+        self.feed(py, event)?;
+        self.show(py);
+        ControlFlow::Continue(())
     }
 
     fn start_beside(&self, py: Python<'_>, listeners: &[Arc<Listener>]) -> io::Result<i32> {
@@ -54,6 +57,10 @@ impl Master {
         }
         variables.push((VARIABLE, Handover::Beside(sockets).encode()));
         self.in_a_child(py, || {
+            self.pre_exec(py).map_err(|error| {
+                error.log();
+                io::Error::other(error.summary())
+            })?;
             for listener in listeners {
                 keep_on_exec(listener, true)?;
             }

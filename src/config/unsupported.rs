@@ -48,12 +48,11 @@ const LOCAL_PEERS: &[&str] = &["'127.0.0.1,::1'"];
 
 pub static UNSUPPORTED: &[Unsupported] = &[
     // Process
-    switch("daemon", &["-D", "--daemon"]),
     moot(switch("initgroups", &["--initgroups"]), "workers always have all groups of their `user`"),
     value("default_proc_name", &[], &["'gunicorn'"]),
     moot(
         value("worker_tmp_dir", &["--worker-tmp-dir"], &["None"]),
-        "workers need no file to show that they live",
+        "workers show that they live through shared memory, not a file",
     ),
     moot(value("tmp_upload_dir", &[], &["None"]), "uploads go to no file"),
     // Development
@@ -63,7 +62,6 @@ pub static UNSUPPORTED: &[Unsupported] = &[
     switch("spew", &["--spew"]),
     // Logging
     switch("capture_output", &["--capture-output"]),
-    switch("enable_stdio_inheritance", &["-R", "--enable-stdio-inheritance"]),
     value("logger_class", &["--logger-class"], &["'gunicorn.glogging.Logger'"]),
     value("logconfig", &["--log-config"], &["None"]),
     value("logconfig_dict", &[], &["{}"]),
@@ -123,21 +121,6 @@ pub static UNSUPPORTED: &[Unsupported] = &[
     value("dirty_threads", &["--dirty-threads"], &["1"]),
     value("dirty_graceful_timeout", &["--dirty-graceful-timeout"], &["30"]),
     // Hooks
-    hook("on_starting"),
-    hook("on_reload"),
-    hook("when_ready"),
-    hook("pre_fork"),
-    hook("post_fork"),
-    hook("post_worker_init"),
-    hook("worker_int"),
-    hook("worker_abort"),
-    hook("pre_exec"),
-    hook("pre_request"),
-    hook("post_request"),
-    hook("child_exit"),
-    hook("worker_exit"),
-    hook("nworkers_changed"),
-    hook("on_exit"),
     hook("ssl_context"),
     hook("on_dirty_starting"),
     hook("dirty_post_fork"),
@@ -150,6 +133,11 @@ pub fn find(name: &str) -> Option<&'static Unsupported> {
 }
 
 impl Unsupported {
+    /// gunicorn's default, as a Python literal.
+    pub fn default(&self) -> &'static str {
+        self.defaults.first().copied().unwrap_or("None")
+    }
+
     fn is_default(&self, raw: &Raw) -> bool {
         let literal = raw.to_string();
         self.defaults.iter().any(|default| match raw {

@@ -103,7 +103,9 @@ impl Log for ErrorLog {
         if !self.enabled(record.metadata()) {
             return;
         }
-        if let Some(sink) = &*SINK.read().unwrap_or_else(PoisonError::into_inner) {
+        // Not under the lock: a line that gets through after lost ones has one of its own to log.
+        let sink = SINK.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(sink) = sink {
             sink.write_line(&self.line(record));
         }
     }

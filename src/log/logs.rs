@@ -34,10 +34,18 @@ impl Logs {
         Ok(Self { error: open(Target::parse(&settings.errorlog, Target::Stderr))?, access })
     }
 
+    fn sinks(&self) -> impl Iterator<Item = &Arc<Sink>> {
+        std::iter::once(&self.error).chain(self.access.iter().map(|access| access.sink()))
+    }
+
+    /// In a forked worker: what the master lost is the master's to tell.
+    pub fn forget_losses(&self) {
+        self.sinks().for_each(|sink| sink.forget_losses());
+    }
+
     /// Opens the files again, after a rotation. A file that cannot be opened is told in the error log.
     pub fn reopen(&self) {
-        let sinks = std::iter::once(&self.error).chain(self.access.iter().map(|access| access.sink()));
-        for sink in sinks {
+        for sink in self.sinks() {
             if let Err(error) = sink.reopen() {
                 log::error!("Cannot reopen a log: {error}");
             }

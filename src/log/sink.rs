@@ -3,14 +3,16 @@
 //! Invariant: the descriptor's number never changes. Reopening replaces the file behind it, so that whoever holds the
 //! number (the crash handler, an application's `wsgi.errors`) follows a rotation without knowing of it.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::Relaxed};
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
 use crate::sys::identity::Identity;
@@ -30,6 +32,16 @@ impl Target {
     }
 }
 
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdout => f.write_str("the standard output"),
+            Self::Stderr => f.write_str("the standard error"),
+            Self::File(path) => write!(f, "'{}'", path.display()),
+        }
+    }
+}
+
 /// An open destination for whole lines.
 #[derive(Debug)]
 pub struct Sink {
@@ -37,7 +49,11 @@ pub struct Sink {
     file: Option<OwnedFd>,
     /// Whose the file is to be: a rotation makes a new one.
     owner: Option<Arc<Identity>>,
+    /// Lines that were lost and not told of yet, and why the last one was.
     dropped: AtomicU64,
+    reason: AtomicI32,
+    /// The last thing written was half a line.
+    torn: AtomicBool,
 }
 
 impl Sink {
@@ -47,7 +63,14 @@ impl Sink {
             Target::File(path) => Some(OwnedFd::from(append(path, owner.as_deref())?)),
             Target::Stdout | Target::Stderr => None,
         };
-        Ok(Self { target, file, owner, dropped: AtomicU64::new(0) })
+        Ok(Self {
+            target,
+            file,
+            owner,
+            dropped: AtomicU64::new(0),
+            reason: AtomicI32::new(0),
+            torn: AtomicBool::new(false),
+        })
     }
 
     pub const fn target(&self) -> &Target {
@@ -63,24 +86,54 @@ impl Sink {
     }
 
     /// Writes one line, its line end included, in one piece. A line that cannot be written (full disk, reader gone,
-    /// closed stream) is dropped and counted.
+    /// closed stream) is dropped and counted; the next one that can be written tells how many there were.
     pub fn write_line(&self, line: &[u8]) {
-        let mut rest = line;
-        while !rest.is_empty() {
-            match nix::unistd::write(self.borrow(), rest) {
-                Ok(count) => rest = rest.get(count..).unwrap_or_default(),
-                Err(nix::errno::Errno::EINTR) => {}
-                Err(_) => {
-                    self.dropped.fetch_add(1, Ordering::Relaxed);
-                    return;
-                }
+        match self.write(line) {
+            Ok(()) => self.tell_losses(),
+            Err(error) => {
+                self.reason.store(error as i32, Relaxed);
+                self.dropped.fetch_add(1, Relaxed);
             }
         }
     }
 
-    /// Lines lost so far in this process.
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+    fn write(&self, line: &[u8]) -> Result<(), Errno> {
+        if self.torn.load(Relaxed) {
+            self.write_all(b"\n")?;
+            self.torn.store(false, Relaxed);
+        }
+        self.write_all(line)
+    }
+
+    fn write_all(&self, bytes: &[u8]) -> Result<(), Errno> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match nix::unistd::write(self.borrow(), rest) {
+                Ok(count) => rest = rest.get(count..).unwrap_or_default(),
+                Err(Errno::EINTR) => {}
+                Err(error) => {
+                    // A disk that is nearly full takes half a line; the next one must not continue it.
+                    self.torn.fetch_or(rest.len() < bytes.len(), Relaxed);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn tell_losses(&self) {
+        // One load is all that a line costs as long as nothing is lost.
+        if self.dropped.load(Relaxed) == 0 {
+            return;
+        }
+        let lost = self.dropped.swap(0, Relaxed);
+        let reason = Errno::from_raw(self.reason.load(Relaxed)).desc();
+        log::warn!("Log lines lost for {}: {lost} ({reason})", self.target);
+    }
+
+    /// In a forked worker: what the master lost is the master's to tell.
+    pub fn forget_losses(&self) {
+        self.dropped.store(0, Relaxed);
     }
 
     /// Opens the file's path again, after a rotation renamed it. On failure the old file stays in use.
@@ -135,11 +188,38 @@ mod tests {
         std::fs::remove_dir_all(folder).unwrap();
     }
 
+    /// A file of which a pipe is the other end: lines can be lost, and then be read again.
+    fn into_a_pipe() -> (Sink, File) {
+        let (read, write) = nix::unistd::pipe2(OFlag::O_NONBLOCK).unwrap();
+        let mut sink = Sink::open(Target::File("/dev/null".into()), None).unwrap();
+        sink.file = Some(write);
+        (sink, File::from(read))
+    }
+
     #[test]
-    fn a_full_disk_costs_lines_and_nothing_else() {
+    fn lost_lines_are_counted_until_one_gets_through() {
         let sink = Sink::open(Target::File("/dev/full".into()), None).unwrap();
         sink.write_line(b"lost\n");
-        assert_eq!(sink.dropped(), 1);
+        sink.write_line(b"lost\n");
+        assert_eq!(sink.dropped.load(Relaxed), 2);
+        assert_eq!(Errno::from_raw(sink.reason.load(Relaxed)), Errno::ENOSPC);
+        let (mut working, _reader) = into_a_pipe();
+        (working.dropped, working.reason) = (sink.dropped, sink.reason);
+        working.write_line(b"through\n");
+        assert_eq!(working.dropped.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn half_a_line_is_ended_before_the_next() {
+        let (sink, mut reader) = into_a_pipe();
+        sink.write_line(&[b'x'; 1 << 20]);
+        assert!(sink.torn.load(Relaxed));
+        let mut text = vec![0u8; 1 << 20];
+        let half = io::Read::read(&mut reader, &mut text).unwrap();
+        assert!(text[..half].iter().all(|byte| *byte == b'x'));
+        sink.write_line(b"whole\n");
+        let rest = io::Read::read(&mut reader, &mut text).unwrap();
+        assert_eq!(&text[..rest], b"\nwhole\n");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! File descriptors by number: borrowing, taking over, replacing what is behind one, and accepting.
 
+use std::fs::OpenOptions;
 use std::io;
 use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -50,6 +51,32 @@ pub fn replace(target: &OwnedFd, fresh: &impl AsFd) -> io::Result<()> {
     // SAFETY: sets a flag on a descriptor we own. A failure would leave it open in programs the application starts.
     unsafe { libc::fcntl(to, libc::F_SETFD, libc::FD_CLOEXEC) };
     Ok(())
+}
+
+/// Puts /dev/null where a standard stream is closed: a socket or a log that got its number would receive what others
+/// print.
+pub fn open_standard_streams() {
+    loop {
+        // SAFETY: the path is a C string. open(2) takes the lowest number that is free, so holes are filled in order;
+        // not closed on exec, as programs expect of these numbers.
+        let fd = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) };
+        if fd > libc::STDERR_FILENO {
+            // SAFETY: opened just now, and known to nobody else.
+            unsafe { libc::close(fd) };
+            return;
+        }
+        if fd == -1 {
+            return;
+        }
+    }
+}
+
+/// Puts /dev/null behind `stream`, for programs it starts as well.
+pub fn silence(stream: &(impl AsFd + ?Sized)) -> io::Result<()> {
+    let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    // SAFETY: both numbers are open and owned by others for the call; what was behind the stream is closed by the kernel.
+    let result = unsafe { libc::dup2(null.as_raw_fd(), stream.as_fd().as_raw_fd()) };
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Accepts one connection, non-blocking and closed on exec, with the peer's address (`None` for unix sockets). A

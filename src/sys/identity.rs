@@ -50,6 +50,11 @@ impl Identity {
         )
     }
 
+    /// User and group, as numbers.
+    pub const fn ids(&self) -> (u32, u32) {
+        (self.uid.as_raw(), self.gid.as_raw())
+    }
+
     /// Becomes it for good.
     pub fn assume(&self) -> Result<(), String> {
         let failed = |what: &str| {

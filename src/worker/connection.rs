@@ -77,6 +77,10 @@ impl Connection {
         matches!(self.phase, Phase::Receiving { .. })
     }
 
+    pub(super) const fn is_lingering(&self) -> bool {
+        matches!(self.phase, Phase::Lingering { .. })
+    }
+
     /// No byte of a request has come.
     pub(super) fn is_silent(&self) -> bool {
         self.is_receiving() && self.exchange.request().is_none_or(|reader| reader.is_idle())

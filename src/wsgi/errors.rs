@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 use crate::log::Sink;
 
@@ -22,14 +23,15 @@ impl ErrorStream {
 #[pymethods]
 impl ErrorStream {
     /// Writes `text` and returns its length in characters, as text streams do.
-    fn write(&self, text: &str) -> usize {
-        self.sink.write_line(text.as_bytes());
-        text.chars().count()
+    fn write(&self, text: &Bound<'_, PyString>) -> PyResult<usize> {
+        // Half of a surrogate pair, as in a path that is not UTF-8, is no error either.
+        self.sink.write_line(text.to_string_lossy().as_bytes());
+        text.len()
     }
 
     fn writelines(&self, lines: &Bound<'_, PyAny>) -> PyResult<()> {
         for line in lines.try_iter()? {
-            self.write(line?.extract()?);
+            self.write(line?.cast()?)?;
         }
         Ok(())
     }

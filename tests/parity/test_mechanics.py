@@ -176,3 +176,8 @@ def test_stop_while_booting(serve, tmp_path: Path) -> None:
     server = serve("--graceful-timeout", "1", app="slow_import:app", cwd=tmp_path)
     eventually(lambda: "importing" in server.stdout, "the import begins")
     assert server.stop(signal.SIGTERM) == 0
+
+
+@pytest.mark.better("workers need no file, so there is no directory to miss")
+def test_a_worker_tmp_dir_that_is_not_there(serve) -> None:
+    assert fetch(serve("--worker-tmp-dir", "/not/there").address).body == b"hello\n"

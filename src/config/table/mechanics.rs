@@ -37,6 +37,17 @@ section! {
             flags: &["--chdir"], metavar: "DIR", default_is: Some("the directory the server is started in"),
         }
 
+        /// Run in the background.
+        ///
+        /// The command ends when every worker serves, with status 0, or when the start failed, with the status and
+        /// the message of that. Name a file for the error log: the terminal is let go.
+        daemon: Flag = false => { flags: &["-D", "--daemon"] }
+
+        /// Keep standard output and error in a daemon.
+        ///
+        /// Unless they are a terminal. Otherwise they lead to `/dev/null`, as its standard input always does.
+        enable_stdio_inheritance: Flag = false => { flags: &["-R", "--enable-stdio-inheritance"] }
+
         /// Variable for the application's environment; may be repeated.
         ///
         /// `NAME=VALUE`, split at the first `=`.

@@ -22,6 +22,8 @@ use crate::scoreboard::Stage;
 const INCOMPLETE_LIMIT: Duration = Duration::from_secs(2);
 /// A client that has said nothing for so long after it was accepted is not waited for at a stop.
 const SILENT_LIMIT: Duration = Duration::from_secs(1);
+/// A client that has its response is waited for that much less than usual before its connection is closed.
+const LINGER_LESS: Duration = Duration::from_millis(1500);
 /// A worker that was asked to go looks this long for word from the master that the whole service ends: a supervisor may
 /// signal all processes at once. It is also how long handshakes under way get to finish.
 const SETTLING: Duration = Duration::from_millis(100);
@@ -48,6 +50,8 @@ impl Stopping {
             connection.accepted + SILENT_LIMIT
         } else if connection.is_receiving() {
             connection.accepted.max(self.began) + INCOMPLETE_LIMIT
+        } else if connection.is_lingering() {
+            connection.deadline.saturating_sub(LINGER_LESS)
         } else {
             self.end
         };
