@@ -3,7 +3,8 @@
 Owns the scenarios, the table and the bounds. The application takes two seconds to import, as real ones do,
 and a millisecond to answer; clients come at a steady rate, each request on a connection of its own, and every
 one is recorded. Exit status 1 when rwsgi breaks a bound: no request may fail, none may take longer than
-100 ms, and thousands of dead workers may leave nothing behind in the master. gunicorn has no bounds here.
+100 ms (and what the machine kept an idle client waiting), and thousands of dead workers may leave nothing
+behind in the master. gunicorn has no bounds here.
 Run by `make soak`; --help tells the options. Read next: soak_load.py, soak_deaths.py, ../tests/server.py.
 """
 
@@ -189,16 +190,15 @@ def soak(
 
 
 def cell(result: Result) -> str:
-    if not result.requests:
-        return f"{'-':>9} {'-':>7} {'-':>10}"
-    return f"{result.requests:>9} {result.failed:>7} {result.stall * 1000:>7.0f} ms"
+    stall, noise = (f"{seconds * 1000:.0f} ms" for seconds in (result.stall, result.noise))
+    return f"{result.requests:>9} {result.failed:>7} {stall:>8} {noise:>7}"
 
 
 def table(results: dict[str, dict[str, Result]]) -> str:
+    """`noise` is the most that an idle client was late by, which is the machine's doing."""
     names = list(next(iter(results.values())))
-    head = "".join(f" | {kind:^28}" for kind in results)
-    columns = f" | {'requests':>9} {'failed':>7} {'longest':>10}" * len(results)
-    lines = [f"{'':<22}{head}", f"{'':<22}{columns}"]
+    columns = f" | {'requests':>9} {'failed':>7} {'longest':>8} {'noise':>7}" * len(results)
+    lines = [f"{'':<22}" + "".join(f" | {kind:^34}" for kind in results), f"{'':<22}{columns}"]
     for name in names:
         lines.append(f"{name:<22}" + "".join(f" | {cell(result[name])}" for result in results.values()))
     return "\n".join(lines)
