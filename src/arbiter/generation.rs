@@ -73,6 +73,12 @@ impl Generation {
         Ok(listeners)
     }
 
+    /// Listens on what is open and nothing else.
+    pub(super) fn keep(&mut self, open: Vec<Arc<Listener>>) {
+        self.urls = open.iter().map(|listener| listener.url()).collect();
+        (self.own, self.listeners) = (Vec::new(), open);
+    }
+
     /// A generation whose workers live, but whose settings went with the program before this one.
     pub(super) fn stand_in(&self) -> Self {
         Self {

@@ -7,27 +7,84 @@
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyList, PyTuple};
 
 use super::generation::Generation;
 use super::run::Master;
 use super::server::Server;
-use super::state::{APP_FAILED, BOOT_FAILED, Status};
+use super::state::{self, APP_FAILED, BOOT_FAILED, State, Status};
 use crate::py::hooks::{Context, Hook, HookError, Socket};
 use crate::worker::Worker;
 
-/// Calls a hook whose one argument is the server.
-pub(super) fn call(
-    py: Python<'_>,
-    context: &Context,
-    hook: Hook,
-    server: &Py<Server>,
-) -> Result<(), HookError> {
-    context.hooks.call(py, hook, (server,))
+/// The hooks of a start. A program that goes on with its predecessor's work in the same process is a reload to them, and
+/// there is no way back: the workers of before serve on whatever a hook raises.
+pub(super) struct Opening {
+    pub(super) server: Py<Server>,
+    /// Workers that were wanted before, if there was a before.
+    resumed: Option<usize>,
+}
+
+impl Opening {
+    pub(super) fn new(py: Python<'_>, generation: &Generation, resumed: Option<usize>) -> PyResult<Self> {
+        Ok(Self { server: Server::new(py, generation)?, resumed })
+    }
+
+    /// Before anything else.
+    pub(super) fn size(&self, py: Python<'_>, generation: &Generation) -> Result<(), HookError> {
+        let size = generation.plan().workers;
+        self.judge(nworkers_changed(py, &generation.context, &self.server, size, self.resumed))
+    }
+
+    /// The pid file is written, nothing is bound.
+    pub(super) fn starting(&self, py: Python<'_>, generation: &Generation) -> Result<(), HookError> {
+        match self.resumed {
+            None => generation.context.hooks.call(py, Hook::OnStarting, (&self.server,)),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// The sockets listen; no worker of this program is there.
+    pub(super) fn ready(
+        &self,
+        py: Python<'_>,
+        generation: &Generation,
+        state: &State,
+    ) -> Result<(), HookError> {
+        log_python(Server::show(&self.server, py, generation));
+        show_relatives(py, &self.server, state);
+        for worker in state.workers() {
+            log_python(self.enlist(py, generation, worker));
+        }
+        let hook = if self.resumed.is_some() { Hook::OnReload } else { Hook::WhenReady };
+        self.judge(generation.context.hooks.call(py, hook, (&self.server,)))
+    }
+
+    /// A worker of the program before this one.
+    fn enlist(&self, py: Python<'_>, generation: &Generation, known: &state::Worker) -> PyResult<()> {
+        let Some(pid) = known.pid else { return Ok(()) };
+        let worker = Worker::new(py, known.age, &generation.context, sockets(py, generation)?, 0)?;
+        Server::set_age(&self.server, py, known.age)?;
+        Server::enter(&self.server, py, pid, worker)
+    }
+
+    fn judge(&self, called: Result<(), HookError>) -> Result<(), HookError> {
+        match self.resumed {
+            None => called,
+            Some(_) => {
+                let _ = called.inspect_err(HookError::log);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The masters beside this one, for the hooks.
+fn show_relatives(py: Python<'_>, server: &Py<Server>, state: &State) {
+    log_python(Server::set_relatives(server, py, state));
 }
 
 /// `old`: nothing at the start.
-pub(super) fn nworkers_changed(
+fn nworkers_changed(
     py: Python<'_>,
     context: &Context,
     server: &Py<Server>,
@@ -36,6 +93,10 @@ pub(super) fn nworkers_changed(
 ) -> Result<(), HookError> {
     log_python(Server::set_size(server, py, new));
     context.hooks.call(py, Hook::NworkersChanged, (server, new, old))
+}
+
+fn sockets<'py>(py: Python<'py>, generation: &Generation) -> PyResult<Bound<'py, PyList>> {
+    Socket::list(py, generation.listeners.iter().map(|listener| &**listener))
 }
 
 /// An error of the interpreter while the picture was made; the hook gets it as it was.
@@ -54,6 +115,7 @@ impl Master {
         arguments: impl IntoPyObject<'py, Target = PyTuple, Output = Bound<'py, PyTuple>>,
     ) -> bool {
         let Some(generation) = self.current() else { return true };
+        show_relatives(py, &self.server, &self.state);
         let called = generation.context.hooks.call(py, hook, arguments);
         called.inspect_err(HookError::log).is_ok()
     }
@@ -61,7 +123,7 @@ impl Master {
     /// Shows the current generation to the hooks.
     pub(super) fn show(&self, py: Python<'_>) {
         if let Some(generation) = self.current() {
-            log_python(Server::show(&self.server, py, generation, &self.state));
+            log_python(Server::show(&self.server, py, generation));
         }
     }
 
@@ -81,10 +143,10 @@ impl Master {
     /// The hooks of a reload, with the new generation shown to them. On an error the caller goes back.
     pub(super) fn tell_reload(&self, py: Python<'_>, fresh: &Generation) -> Result<(), String> {
         crate::log::install(Arc::clone(&fresh.logs.error), fresh.settings.logging.loglevel);
-        log_python(Server::show(&self.server, py, fresh, &self.state));
+        log_python(Server::show(&self.server, py, fresh));
         let (context, size) = (&fresh.context, fresh.plan().workers);
         let told = nworkers_changed(py, context, &self.server, size, Some(self.size_told))
-            .and_then(|()| call(py, context, Hook::OnReload, &self.server));
+            .and_then(|()| context.hooks.call(py, Hook::OnReload, (&self.server,)));
         told.map_err(|error| {
             error.log();
             log_python(Server::set_size(&self.server, py, self.size_told));
@@ -102,8 +164,7 @@ impl Master {
     ) -> PyResult<(Py<Worker>, bool)> {
         Server::set_age(&self.server, py, age)?;
         let context = &generation.context;
-        let sockets = Socket::list(py, generation.listeners.iter().map(|listener| &**listener))?;
-        let worker = Worker::new(py, age, context, sockets, max_requests)?;
+        let worker = Worker::new(py, age, context, sockets(py, generation)?, max_requests)?;
         let called = context.hooks.call(py, Hook::PreFork, (&self.server, &worker));
         let fit = called.inspect_err(HookError::log).is_ok();
         Ok((worker, fit))
@@ -119,20 +180,20 @@ impl Master {
         }
     }
 
-    /// In the child that is to become the new master. One that raises keeps it from being started.
-    pub(super) fn pre_exec(&self, py: Python<'_>) -> Result<(), HookError> {
-        match self.current() {
-            Some(generation) => call(py, &generation.context, Hook::PreExec, &self.server),
-            None => Ok(()),
-        }
-    }
-
     pub(super) fn child_exit(&self, py: Python<'_>, pid: i32, status: Status) {
         let Ok(Some(worker)) = Server::leave(&self.server, py, pid) else { return };
         // It never was a worker that others could know of.
         if !matches!(status, Status::Code(BOOT_FAILED | APP_FAILED)) {
             self.notify(py, Hook::ChildExit, (&self.server, worker));
         }
+    }
+
+    /// In the process that is to become the new master. On an error it does not.
+    pub(super) fn pre_exec(&self, py: Python<'_>) -> Result<(), String> {
+        let Some(generation) = self.current() else { return Ok(()) };
+        show_relatives(py, &self.server, &self.state);
+        let called = generation.context.hooks.call(py, Hook::PreExec, (&self.server,));
+        called.inspect_err(HookError::log).map_err(|error| error.summary())
     }
 
     /// The exit status that the last hook leaves.

@@ -7,6 +7,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::handover::{Handover, Resume, Sockets};
+use super::pidfile::PidFile;
 use super::pipes::Pipes;
 use super::plan::Plan;
 use super::reexec::OLD_MASTER;
@@ -41,9 +42,18 @@ impl Inheritance {
         Self { open, past, predecessor }
     }
 
-    /// It is the same process as before: it began long ago.
-    pub(super) const fn resumes(&self) -> bool {
-        self.past.is_some()
+    /// How many workers the program before had, if this process goes on with its work.
+    pub(super) fn workers(&self) -> Option<usize> {
+        let past = self.past.as_ref()?;
+        Some(past.workers.iter().filter(|worker| !worker.stopping).count())
+    }
+
+    /// The pid file of the program before: removed if this one has another.
+    pub(super) fn drop_pidfile(&self, current: Option<&PidFile>) {
+        let old = self.past.as_ref().and_then(|past| past.pidfile.clone()).map(PidFile::of_this_process);
+        if let Some(old) = old.filter(|old| current.is_none_or(|current| current.path() != old.path())) {
+            old.remove();
+        }
     }
 
     /// `lame`: the application could not be loaded, so the workers of before are not to be replaced.

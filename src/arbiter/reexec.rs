@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
-use std::ops::ControlFlow;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::process;
 use std::sync::Arc;
@@ -43,9 +42,7 @@ impl Master {
             Ok(pid) => Event::Upgraded { pid },
             Err(error) => Event::UpgradeFailed(error.to_string()),
         };
-        self.feed(py, event)?;
-        self.show(py);
-        ControlFlow::Continue(())
+        self.feed(py, event)
     }
 
     fn start_beside(&self, py: Python<'_>, listeners: &[Arc<Listener>]) -> io::Result<i32> {
@@ -57,10 +54,7 @@ impl Master {
         }
         variables.push((VARIABLE, Handover::Beside(sockets).encode()));
         self.in_a_child(py, || {
-            self.pre_exec(py).map_err(|error| {
-                error.log();
-                io::Error::other(error.summary())
-            })?;
+            self.pre_exec(py).map_err(io::Error::other)?;
             for listener in listeners {
                 keep_on_exec(listener, true)?;
             }
@@ -115,6 +109,7 @@ impl Master {
             board: self.seats.board.file().as_raw_fd(),
             requests: self.seats.past().requests,
             workers: self.survivors(),
+            pidfile: self.pidfile.as_ref().map(|file| file.path().to_owned()),
             ..self.state.past()
         };
         let mut inherited: Vec<BorrowedFd<'_>> = listeners.iter().map(|listener| listener.as_fd()).collect();

@@ -155,16 +155,12 @@ impl Master {
         while let Some((pid, status)) = reap::reap() {
             let event = self.tried(pid, status).unwrap_or_else(|| {
                 let serving = self.seats.leave(pid, clock::monotonic());
+                self.child_exit(py, pid, status);
                 let killed = status == Status::Signal(Signal::SIGKILL as i32);
                 let oom = if killed { self.oom.ask() } else { Oom::No };
                 Event::Exited(Death { pid, status, serving, oom })
             });
-            self.child_exit(py, pid, status);
-            let successor = self.state.successor() == Some(pid);
             self.feed(py, event)?;
-            if successor {
-                self.show(py);
-            }
         }
         let parent = nix::unistd::getppid().as_raw();
         let orphaned = self.state.predecessor().is_some_and(|predecessor| predecessor != parent);

@@ -36,7 +36,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(py: Python<'_>, generation: &Generation, state: &State) -> PyResult<Py<Self>> {
+    pub(super) fn new(py: Python<'_>, generation: &Generation) -> PyResult<Py<Self>> {
         let context = &generation.context;
         let server = Self {
             pid: std::process::id(),
@@ -56,24 +56,16 @@ impl Server {
             workers: PyDict::new(py).unbind(),
         };
         let server = Py::new(py, server)?;
-        Self::show(&server, py, generation, state)?;
+        Self::show(&server, py, generation)?;
         Ok(server)
     }
 
-    /// Shows this generation's configuration and sockets, and the other masters.
-    pub(super) fn show(
-        server: &Py<Self>,
-        py: Python<'_>,
-        generation: &Generation,
-        state: &State,
-    ) -> PyResult<()> {
+    /// Shows this generation's configuration and sockets.
+    pub(super) fn show(server: &Py<Self>, py: Python<'_>, generation: &Generation) -> PyResult<()> {
         let context = &generation.context;
         let listeners = Socket::list(py, generation.listeners.iter().map(|listener| &**listener))?;
         let address = context.cfg.get().address(py)?;
         let mut server = server.try_borrow_mut(py)?;
-        server.master_pid = state.predecessor().unwrap_or(0);
-        server.reexec_pid = state.successor().unwrap_or(0);
-        server.master_name = state.name();
         server.cfg = context.cfg.clone_ref(py);
         server.log = context.log.clone_ref(py);
         server.app = context.app.clone_ref(py);
@@ -88,6 +80,15 @@ impl Server {
 
     pub(super) fn set_size(server: &Py<Self>, py: Python<'_>, workers: usize) -> PyResult<()> {
         server.try_borrow_mut(py)?.num_workers = workers;
+        Ok(())
+    }
+
+    /// The master that started this one, and the one that this one started.
+    pub(super) fn set_relatives(server: &Py<Self>, py: Python<'_>, state: &State) -> PyResult<()> {
+        let mut server = server.try_borrow_mut(py)?;
+        server.master_pid = state.predecessor().unwrap_or(0);
+        server.reexec_pid = state.successor().unwrap_or(0);
+        server.master_name = state.name();
         Ok(())
     }
 

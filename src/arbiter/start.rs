@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use super::daemon::Launcher;
 use super::generation::Generation;
 use super::handover::Handover;
-use super::hooks::{self, nworkers_changed};
+use super::hooks::Opening;
 use super::inherit::Inheritance;
 use super::pidfile::{PidFile, PidFileError};
 use super::pipes::Pipes;
@@ -22,12 +22,11 @@ use super::program::Program;
 use super::reload::pidfile_name;
 use super::run::Master;
 use super::seats::Seats;
-use super::server::Server;
 use super::state::State;
 use crate::config::{Settings, Sources};
 use crate::log::Logs;
 use crate::net::{BindError, Listener, Passed};
-use crate::py::hooks::{Context, Hook, HookError, Hooks};
+use crate::py::hooks::{Context, HookError, Hooks};
 use crate::py::surroundings::{self, Variables};
 use crate::sys::identity::Identity;
 
@@ -95,12 +94,12 @@ pub fn run(py: Python<'_>, setup: Setup) -> Result<i32, StartError> {
     let generation = Generation::new(settings, logs, identity, context);
     let inheritance = Inheritance::take(handover, &mut kept);
     let state = inheritance.state(generation.plan(), lame);
-    let server = Server::new(py, &generation, &state).map_err(StartError::Python)?;
-    let mut start = Start { generation, inheritance, server, pidfile: None };
+    let opening = Opening::new(py, &generation, inheritance.workers()).map_err(StartError::Python)?;
+    let mut start = Start { generation, inheritance, opening, pidfile: None };
     match start.prepare(py, &state, &kept) {
         Ok(Some(pipes_and_seats)) => {
-            let Start { generation, server, pidfile, .. } = start;
-            Ok(Master::new(state, generation, pipes_and_seats, kept, (pidfile, server)).run(py))
+            let Start { generation, opening, pidfile, .. } = start;
+            Ok(Master::new(state, generation, pipes_and_seats, kept, (pidfile, opening.server)).run(py))
         }
         other => {
             start.generation.close();
@@ -114,7 +113,7 @@ pub fn run(py: Python<'_>, setup: Setup) -> Result<i32, StartError> {
 struct Start {
     generation: Generation,
     inheritance: Inheritance,
-    server: Py<Server>,
+    opening: Opening,
     pidfile: Option<PidFile>,
 }
 
@@ -126,23 +125,23 @@ impl Start {
         state: &State,
         kept: &Kept,
     ) -> Result<Option<(Pipes, Seats)>, StartError> {
-        nworkers_changed(py, &self.generation.context, &self.server, state.target(), None)
-            .map_err(StartError::Hook)?;
+        self.opening.size(py, &self.generation).map_err(StartError::Hook)?;
         log::info!("Starting rwsgi {}", env!("CARGO_PKG_VERSION"));
-        let path = self.generation.settings.mechanics.pidfile.as_deref();
-        let file = path.map(|path| PidFile::create(&pidfile_name(path, state))).transpose();
-        self.pidfile = file.map_err(StartError::PidFile)?;
-        if !self.inheritance.resumes() {
-            self.call(py, Hook::OnStarting)?;
-        }
+        self.write_pidfile(state)?;
+        self.opening.starting(py, &self.generation).map_err(StartError::Hook)?;
         if let Err(error) = surroundings::forget_interrupts(py) {
             // Only an embedding that starts us off the main thread gets here.
             log::warn!("SIGINT stays with Python: {error}");
         }
         let foundation = self.inheritance.foundation()?;
         let open = std::mem::take(&mut self.inheritance.open);
-        if !listen(py, &mut self.generation, &foundation.0, &open, &kept.passed)? {
-            return Ok(None);
+        match listen(py, &mut self.generation, &foundation.0, &open, &kept.passed) {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(error) => {
+                self.spare(error)?;
+                self.generation.keep(open);
+            }
         }
         // From here on a daemon speaks through its log alone.
         let detached = kept.launcher.leave_terminal(&self.generation.settings);
@@ -150,13 +149,29 @@ impl Start {
         log::debug!("Arbiter booted");
         announce(&self.generation);
         log::info!("Using worker: {}", self.generation.settings.workers.worker_class.as_str());
-        Server::show(&self.server, py, &self.generation, state).map_err(StartError::Python)?;
-        self.call(py, if self.inheritance.resumes() { Hook::OnReload } else { Hook::WhenReady })?;
+        self.opening.ready(py, &self.generation, state).map_err(StartError::Hook)?;
         Ok(Some(foundation))
     }
 
-    fn call(&self, py: Python<'_>, hook: Hook) -> Result<(), StartError> {
-        hooks::call(py, &self.generation.context, hook, &self.server).map_err(StartError::Hook)
+    fn write_pidfile(&mut self, state: &State) -> Result<(), StartError> {
+        let path = self.generation.settings.mechanics.pidfile.as_deref();
+        match path.map(|path| PidFile::create(&pidfile_name(path, state))).transpose() {
+            Ok(file) => {
+                self.inheritance.drop_pidfile(file.as_ref());
+                self.pidfile = file;
+                Ok(())
+            }
+            Err(error) => self.spare(StartError::PidFile(error)),
+        }
+    }
+
+    /// A process that has served must not end for what keeps a new one from starting.
+    fn spare(&self, error: StartError) -> Result<(), StartError> {
+        if self.inheritance.workers().is_none() {
+            return Err(error);
+        }
+        log::error!("{error}. What was there before stays");
+        Ok(())
     }
 }
 

@@ -2,8 +2,7 @@
 //!
 //! `boot` is what happens between fork and the first accept; `life` is when to stop and why; `reactor` moves bytes
 //! between sockets, the protocol core and the application; `table` holds the connections; `hooked` calls the hooks and
-//! `object` is the worker as they see it. Must never: touch the pid
-//! file, unlink a socket, or outlive its master.
+//! `object` is the worker as they see it. Must never: touch the pid file, unlink a socket, or outlive its master.
 
 mod boot;
 mod connection;

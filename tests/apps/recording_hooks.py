@@ -26,6 +26,7 @@ def server_seen(server) -> dict[str, object]:
         "proc_name": server.proc_name,
         "timeout": server.timeout,
         "reexec_pid": server.reexec_pid,
+        "master_pid": server.master_pid,
         "pidfile_written": os.path.exists(server.cfg.pidfile or ""),
     }
 
@@ -77,6 +78,10 @@ def worker_int(worker):
 
 def worker_abort(worker):
     write("worker_abort", **worker_seen(worker))
+
+
+def pre_exec(server):
+    write("pre_exec", parent=os.getppid(), **server_seen(server))
 
 
 def pre_request(worker, req):

@@ -198,6 +198,31 @@ def test_resize(recorded) -> None:
     assert len(run.of("nworkers_changed")) == 3
 
 
+def test_a_second_master(recorded) -> None:
+    run = recorded()
+    old, (worker,) = run.server.pid, run.server.wait_workers(1)
+    run.server.send(signal.SIGUSR2)
+    new = run.wait("pre_exec")["process"]
+    run.wait("post_worker_init", 2)
+    (before,) = run.of("pre_exec")
+    assert (before["parent"], before["server_pid"], before["workers"]) == (old, old, {str(worker): 1})
+    # The process that called it is the new master.
+    called = [record for record in run.all() if record["process"] == new]
+    assert [record["hook"] for record in called] == [
+        "pre_exec",
+        "nworkers_changed",
+        "on_starting",
+        "when_ready",
+        "pre_fork",
+    ]
+    assert (called[2]["server_pid"], called[2]["master_pid"], called[2]["workers"]) == (new, old, {})
+    os.kill(new, signal.SIGTERM)
+    assert run.wait("on_exit")["process"] == new
+    eventually(lambda: new not in run.server.descendants(), "the new master is gone")
+    assert run.server.stop() == 0
+    assert run.wait("on_exit", 2)["process"] == old
+
+
 @pytest.mark.parametrize(
     ("number", "hook"),
     [
