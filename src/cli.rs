@@ -21,6 +21,7 @@ use crate::net::passed_sockets;
 use crate::py::app;
 use crate::py::config_file::PythonLoader;
 use crate::py::failure::LoadError;
+use crate::py::hooks::Hooks;
 use crate::py::surroundings::{self, Variables};
 use crate::sys::descriptors::open_standard_streams;
 use crate::wsgi::SERVER_SOFTWARE;
@@ -108,6 +109,7 @@ fn serve(py: Python<'_>, argv: Vec<OsString>, command: Vec<OsString>) -> Result<
         print(&settings.print());
     }
     let variables = surround(py, &settings, &sources)?;
+    let hooks = Hooks::load(py, &settings, &loader.into_callables())?;
     let Some(spec) = settings.app_spec().map(str::to_owned) else {
         return Err(Refusal::new(NO_APPLICATION));
     };
@@ -123,7 +125,7 @@ fn serve(py: Python<'_>, argv: Vec<OsString>, command: Vec<OsString>) -> Result<
         Side::Terminal(status) => return Ok(status),
     };
     let kept = Kept { sources, program, variables, passed, launcher: Rc::clone(&launcher), app: None };
-    let status = start(py, settings, kept, handover).unwrap_or_else(Refusal::tell);
+    let status = start(py, settings, hooks, kept, handover).unwrap_or_else(Refusal::tell);
     // In a worker the line is closed, and this says nothing.
     launcher.conclude(status);
     Ok(status)
@@ -159,6 +161,7 @@ fn daemonize(py: Python<'_>, sources: &Sources, settings: &Settings, started: bo
 fn start(
     py: Python<'_>,
     settings: Settings,
+    hooks: Hooks,
     mut kept: Kept,
     handover: Option<Handover>,
 ) -> Result<i32, Refusal> {
@@ -177,7 +180,7 @@ fn start(
         Err(error) => return Ok(error.exit_code),
     }
     let to_file = settings.logging.errorlog != "-";
-    let started = arbiter::run(py, Setup { settings, identity, logs, kept, handover, lame });
+    let started = arbiter::run(py, Setup { settings, identity, logs, hooks, kept, handover, lame });
     started
         .map_err(|error| {
             log::error!("{error}");

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::config::{Address, Settings};
 use crate::log::Logs;
 use crate::net::{BindError, BindOptions, Listener, Passed, choose};
+use crate::py::hooks::Context;
 
 use super::plan::Plan;
 use crate::sys::identity::Identity;
@@ -17,6 +18,8 @@ pub(super) struct Generation {
     pub(super) logs: Logs,
     /// Whom the workers are to become, if not what the master is.
     pub(super) identity: Option<Arc<Identity>>,
+    /// What hooks see of it.
+    pub(super) context: Arc<Context>,
     /// Sockets that all workers share.
     pub(super) listeners: Vec<Arc<Listener>>,
     /// Addresses each worker binds for itself (`reuse_port`), with the ports the kernel chose.
@@ -26,8 +29,14 @@ pub(super) struct Generation {
 }
 
 impl Generation {
-    pub(super) const fn new(settings: Arc<Settings>, logs: Logs, identity: Option<Arc<Identity>>) -> Self {
-        Self { settings, logs, identity, listeners: Vec::new(), own: Vec::new(), urls: Vec::new() }
+    pub(super) fn new(
+        settings: Arc<Settings>,
+        logs: Logs,
+        identity: Option<Arc<Identity>>,
+        context: Context,
+    ) -> Self {
+        let context = Arc::new(context);
+        Self { settings, logs, identity, context, listeners: Vec::new(), own: Vec::new(), urls: Vec::new() }
     }
 
     /// Listens on what the settings name; what `open` listens on already is taken from there.
@@ -64,12 +73,19 @@ impl Generation {
         Ok(listeners)
     }
 
+    /// Listens on what is open and nothing else.
+    pub(super) fn keep(&mut self, open: Vec<Arc<Listener>>) {
+        self.urls = open.iter().map(|listener| listener.url()).collect();
+        (self.own, self.listeners) = (Vec::new(), open);
+    }
+
     /// A generation whose workers live, but whose settings went with the program before this one.
     pub(super) fn stand_in(&self) -> Self {
         Self {
             settings: Arc::clone(&self.settings),
             logs: self.logs.clone(),
             identity: self.identity.clone(),
+            context: Arc::clone(&self.context),
             listeners: self.listeners.clone(),
             own: self.own.clone(),
             urls: self.urls.clone(),

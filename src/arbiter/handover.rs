@@ -5,6 +5,7 @@
 //! harm: what does not parse, or names a descriptor that is no listening socket, is left out. Read next: `reexec.rs`.
 
 use std::os::fd::RawFd;
+use std::path::PathBuf;
 
 use crate::config::Address;
 use crate::net::Passed;
@@ -47,6 +48,7 @@ pub struct Resume {
     pub requests: u64,
     pub successor: Option<i32>,
     pub predecessor: Option<i32>,
+    pub pidfile: Option<PathBuf>,
     pub workers: Vec<Survivor>,
 }
 
@@ -125,6 +127,9 @@ impl Resume {
         text += &format!("generations {} {}\n", self.generation, self.next_generation);
         text += &format!("counters {} {}\n", self.next_age, self.requests);
         text += &format!("masters {} {}\n", pid(self.predecessor), pid(self.successor));
+        if let Some(path) = &self.pidfile {
+            text += &format!("pidfile {}\n", escape(&path.to_string_lossy()));
+        }
         for Survivor { pid, age, generation, slot, stopping } in &self.workers {
             text += &format!("worker {pid} {age} {generation} {slot} {}\n", u8::from(*stopping));
         }
@@ -137,6 +142,9 @@ impl Resume {
             let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
             let numbers: Vec<u64> = rest.split(' ').filter_map(|number| number.parse().ok()).collect();
             resume.take(word, &numbers);
+            if word == "pidfile" {
+                resume.pidfile = unescape(rest).map(PathBuf::from);
+            }
         }
         resume
     }
@@ -217,6 +225,7 @@ mod tests {
             requests: u64::MAX,
             successor: Some(70),
             predecessor: None,
+            pidfile: Some("/run/a b.pid".into()),
             workers: vec![worker(8), worker(9)],
         };
         for handover in [

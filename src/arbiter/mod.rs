@@ -10,6 +10,10 @@ pub mod daemon;
 #[cfg(feature = "python")]
 mod generation;
 pub mod handover;
+#[cfg(feature = "python")]
+mod hooks;
+#[cfg(feature = "python")]
+mod inherit;
 pub mod notify;
 pub mod oom;
 pub mod pidfile;
@@ -25,6 +29,8 @@ mod reload;
 pub mod run;
 #[cfg(feature = "python")]
 mod seats;
+#[cfg(feature = "python")]
+mod server;
 pub mod signals;
 #[cfg(feature = "python")]
 mod spawn;

@@ -56,6 +56,11 @@ impl PidFile {
         Ok(Self { path })
     }
 
+    /// The file that the program before this one in the same process wrote.
+    pub const fn of_this_process(path: PathBuf) -> Self {
+        Self { path }
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }

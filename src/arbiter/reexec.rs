@@ -54,6 +54,7 @@ impl Master {
         }
         variables.push((VARIABLE, Handover::Beside(sockets).encode()));
         self.in_a_child(py, || {
+            self.pre_exec(py).map_err(io::Error::other)?;
             for listener in listeners {
                 keep_on_exec(listener, true)?;
             }
@@ -108,6 +109,7 @@ impl Master {
             board: self.seats.board.file().as_raw_fd(),
             requests: self.seats.past().requests,
             workers: self.survivors(),
+            pidfile: self.pidfile.as_ref().map(|file| file.path().to_owned()),
             ..self.state.past()
         };
         let mut inherited: Vec<BorrowedFd<'_>> = listeners.iter().map(|listener| listener.as_fd()).collect();

@@ -17,6 +17,7 @@ use super::state::{Event, State};
 use crate::config::{self, Parsed, Settings};
 use crate::log::Logs;
 use crate::py::config_file::PythonLoader;
+use crate::py::hooks::{Context, Hooks};
 
 impl Master {
     pub(super) fn reload(&mut self, py: Python<'_>) -> Flow {
@@ -40,6 +41,7 @@ impl Master {
         let number = self.state.generation();
         let moved = self.current_urls_differ(&generation);
         self.generations.insert(number, generation);
+        self.size_told = self.state.target();
         self.enter(py, number);
         if let Some(generation) = self.generations.get(&number).filter(|_| moved) {
             announce(generation);
@@ -57,14 +59,18 @@ impl Master {
     /// Everything that can fail, in the order in which it is cheapest to undo.
     fn next_generation(&mut self, py: Python<'_>) -> Result<Generation, String> {
         let running = self.settings().ok_or("there is no generation to replace")?;
-        let settings = self.read_again(py, &running)?;
+        let (settings, hooks) = self.read_again(py, &running)?;
+        let settings = Arc::new(settings);
         let identity = identity_of(&settings)?;
         let logs = Logs::open(&settings.logging, identity.as_ref())?;
-        let mut generation = Generation::new(Arc::new(settings), logs, identity);
+        let context = Context::new(py, &settings, &logs, hooks, self.kept.app.as_ref());
+        let context = context.map_err(|error| error.to_string())?;
+        let mut generation = Generation::new(settings, logs, identity, context);
         let bound = generation.bind(&self.open_listeners(), &self.kept.passed);
-        let bound = bound.map_err(|error| error.to_string());
-        let settled =
-            bound.and_then(|()| self.move_pidfile(generation.settings.mechanics.pidfile.as_deref()));
+        let settled = bound
+            .map_err(|error| error.to_string())
+            .and_then(|()| self.move_pidfile(generation.settings.mechanics.pidfile.as_deref()))
+            .and_then(|()| self.tell_reload(py, &generation));
         match settled {
             Ok(()) => Ok(generation),
             Err(reason) => {
@@ -74,7 +80,7 @@ impl Master {
         }
     }
 
-    fn read_again(&mut self, py: Python<'_>, running: &Settings) -> Result<Settings, String> {
+    fn read_again(&mut self, py: Python<'_>, running: &Settings) -> Result<(Settings, Hooks), String> {
         // The file may read variables: it must see what it saw at the start.
         self.kept.variables.restore(py).map_err(|error| error.to_string())?;
         let mut loader = PythonLoader::new(&self.kept.sources.cwd);
@@ -92,7 +98,8 @@ impl Master {
             log::warn!("{name} changed: a reload keeps the running value, a restart takes the new one");
         }
         self.kept.variables.apply(py, &settings.mechanics.raw_env).map_err(|error| error.to_string())?;
-        Ok(*settings)
+        let hooks = Hooks::load(py, &settings, &loader.into_callables());
+        hooks.map(|hooks| (*settings, hooks)).map_err(|error| error.to_string())
     }
 
     /// Makes the process what this generation's settings say: after a reload, and on the way back from one.
@@ -101,6 +108,7 @@ impl Master {
         let settings = Arc::clone(&generation.settings);
         crate::log::install(Arc::clone(&generation.logs.error), settings.logging.loglevel);
         self.show_title();
+        self.show(py);
         if let Err(error) = self.kept.variables.apply(py, &settings.mechanics.raw_env) {
             log::error!("Cannot set the variables of raw_env: {error}");
         }

@@ -25,6 +25,7 @@ use super::pidfile::PidFile;
 use super::pipes::Pipes;
 use super::reexec::{OLD_MASTER, Trial};
 use super::seats::Seats;
+use super::server::Server;
 use super::signals;
 use super::spawn::{Birth, Dice};
 use super::start::Kept;
@@ -59,6 +60,10 @@ pub(super) struct Master {
     pub(super) dice: Dice,
     notifier: Notifier,
     oom: OomWatch,
+    /// What hooks see of this.
+    pub(super) server: Py<Server>,
+    /// The number of workers that hooks were told last.
+    pub(super) size_told: usize,
     pid: u32,
 }
 
@@ -68,13 +73,14 @@ impl Master {
         first: Generation,
         (pipes, seats): (Pipes, Seats),
         kept: Kept,
-        pidfile: Option<PidFile>,
+        (pidfile, server): (Option<PidFile>, Py<Server>),
     ) -> Self {
         // Workers of before belong to generations whose settings are gone: the present ones stand in for them.
         let mut generations: BTreeMap<u32, Generation> =
             state.workers().iter().map(|worker| (worker.generation, first.stand_in())).collect();
         generations.insert(state.generation(), first);
         Self {
+            size_told: state.target(),
             state,
             pipes,
             seats,
@@ -85,6 +91,7 @@ impl Master {
             pidfile,
             trial: None,
             dice: Dice::new(),
+            server,
             pid: process::id(),
         }
     }
@@ -97,12 +104,20 @@ impl Master {
             match flow {
                 ControlFlow::Break(Leave::Child(birth)) => return self.into_worker(py, *birth),
                 ControlFlow::Break(Leave::Exit(status)) => {
-                    self.pidfile.iter().for_each(PidFile::remove);
-                    return status;
+                    return self.end(py, status);
                 }
                 ControlFlow::Continue(()) => flow = self.guarded(py, |master| master.turn(py)),
             }
         }
+    }
+
+    /// The master's last acts. A child that lost its way does none of them.
+    fn end(&self, py: Python<'_>, status: i32) -> i32 {
+        if process::id() != self.pid {
+            return status;
+        }
+        self.pidfile.iter().for_each(PidFile::remove);
+        self.on_exit(py, status)
     }
 
     /// A panic costs one turn. In a child there is no loop to go back to.
@@ -140,6 +155,7 @@ impl Master {
         while let Some((pid, status)) = reap::reap() {
             let event = self.tried(pid, status).unwrap_or_else(|| {
                 let serving = self.seats.leave(pid, clock::monotonic());
+                self.child_exit(py, pid, status);
                 let killed = status == Status::Signal(Signal::SIGKILL as i32);
                 let oom = if killed { self.oom.ask() } else { Oom::No };
                 Event::Exited(Death { pid, status, serving, oom })
@@ -156,8 +172,13 @@ impl Master {
     /// Tells the policy what happened and does what it says.
     pub(super) fn feed(&mut self, py: Python<'_>, event: Event) -> Flow {
         for action in self.state.on_event(event, clock::monotonic()) {
+            // After the line that says why, before the first worker that comes of it.
+            if !matches!(action, Action::Log(_)) {
+                self.tell_size(py);
+            }
             self.perform(py, action)?;
         }
+        self.tell_size(py);
         ControlFlow::Continue(())
     }
 
@@ -168,7 +189,12 @@ impl Master {
             Action::Reexec => return self.reexec(py),
             Action::Upgrade => return self.upgrade(py),
             Action::Exit(status) => return ControlFlow::Break(Leave::Exit(status)),
-            Action::Kill { pid, signal } => send(pid, signal),
+            Action::Kill { pid, signal } => {
+                if signal == Signal::SIGABRT {
+                    self.aborted(py, pid);
+                }
+                send(pid, signal);
+            }
             Action::Log(line) => write(&line),
             Action::Restore { generation } => self.enter(py, generation),
             Action::ReopenLogs => self.generations.values().for_each(|generation| generation.logs.reopen()),

@@ -19,7 +19,7 @@ use crate::scoreboard::SlotWriter;
 use crate::sys::clock;
 use crate::sys::fork::{Forked, fork};
 use crate::sys::signals::{BlockGuard, block, restore_default};
-use crate::worker::{self, Boot, Limits};
+use crate::worker::{self, Boot, Hooked, Limits, Worker};
 
 /// What a child knows of itself.
 pub(super) struct Birth {
@@ -27,6 +27,9 @@ pub(super) struct Birth {
     slot: SlotWriter,
     limits: Limits,
     blocked: BlockGuard,
+    worker: Py<Worker>,
+    /// `pre_fork` did not raise.
+    fit: bool,
 }
 
 impl Master {
@@ -52,19 +55,27 @@ impl Master {
         age: u64,
         generation: u32,
     ) -> Result<Result<i32, Box<Birth>>, String> {
-        let settings = self.generations.get(&generation).map(|known| Arc::clone(&known.settings));
-        let settings = settings.ok_or("its generation is gone")?;
+        let known = self.generations.get(&generation).ok_or("its generation is gone")?;
+        let limits = limits(&known.settings, &mut self.dice);
         let slot = self.seats.take(age).ok_or("the scoreboard is full")?;
-        let limits = limits(&settings, &mut self.dice);
+        let (worker, fit) =
+            self.before_fork(py, age, known, limits.requests).map_err(|error| error.to_string())?;
         let blocked = block(&signals::all()).map_err(|error| error.to_string())?;
         match fork(py).map_err(|error| error.to_string())? {
-            Forked::Parent(pid) => Ok(Ok(pid.as_raw())),
-            Forked::Child => Ok(Err(Box::new(Birth { generation, slot, limits, blocked }))),
+            Forked::Parent(pid) => {
+                self.after_fork(py, pid.as_raw(), worker);
+                Ok(Ok(pid.as_raw()))
+            }
+            Forked::Child => Ok(Err(Box::new(Birth { generation, slot, limits, blocked, worker, fit }))),
         }
     }
 
     /// The rest of the child's life.
     pub(super) fn into_worker(self, py: Python<'_>, birth: Birth) -> i32 {
+        // The policy for workers that do not boot covers those that `pre_fork` refuses, too.
+        if !birth.fit {
+            return state::BOOT_FAILED;
+        }
         let lived = catch_unwind(AssertUnwindSafe(|| match self.boot(py, birth) {
             Ok(boot) => worker::run(py, boot),
             Err(reason) => {
@@ -76,7 +87,7 @@ impl Master {
     }
 
     fn boot(mut self, py: Python<'_>, birth: Birth) -> Result<Boot, String> {
-        let Birth { generation: number, slot, limits, blocked } = birth;
+        let Birth { generation: number, slot, limits, blocked, worker, .. } = birth;
         self.kept.launcher.close();
         restore_default(&signals::all()).map_err(|error| error.to_string())?;
         let generation = self.generations.remove(&number).ok_or("its generation is gone")?;
@@ -85,6 +96,7 @@ impl Master {
         // The other generations' sockets: what both have becomes this one's alone.
         self.generations.clear();
         let settings = Arc::clone(&generation.settings);
+        let hooks = Arc::clone(&generation.context.hooks);
         self.kept.variables.apply(py, &settings.mechanics.raw_env).map_err(|error| error.to_string())?;
         let (logs, identity) = (generation.logs.clone(), generation.identity.clone());
         logs.forget_losses();
@@ -100,6 +112,7 @@ impl Master {
             logs,
             identity,
             app: self.kept.app,
+            hooked: Arc::new(Hooked { hooks, server: self.server.into_any(), worker }),
             title,
             limits,
             blocked,

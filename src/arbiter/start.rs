@@ -13,11 +13,12 @@ use pyo3::prelude::*;
 
 use super::daemon::Launcher;
 use super::generation::Generation;
-use super::handover::{Handover, Resume, Sockets};
+use super::handover::Handover;
+use super::hooks::Opening;
+use super::inherit::Inheritance;
 use super::pidfile::{PidFile, PidFileError};
 use super::pipes::Pipes;
 use super::program::Program;
-use super::reexec::OLD_MASTER;
 use super::reload::pidfile_name;
 use super::run::Master;
 use super::seats::Seats;
@@ -25,10 +26,9 @@ use super::state::State;
 use crate::config::{Settings, Sources};
 use crate::log::Logs;
 use crate::net::{BindError, Listener, Passed};
+use crate::py::hooks::{Context, HookError, Hooks};
 use crate::py::surroundings::{self, Variables};
-use crate::scoreboard::Scoreboard;
 use crate::sys::identity::Identity;
-use crate::sys::{clock, descriptors};
 
 /// Between attempts to listen on an address that is in use.
 const BIND_PAUSE: Duration = Duration::from_secs(1);
@@ -39,6 +39,7 @@ pub struct Setup {
     /// Whom the workers are to become.
     pub identity: Option<Arc<Identity>>,
     pub logs: Logs,
+    pub hooks: Hooks,
     pub kept: Kept,
     /// What another program of this master left.
     pub handover: Option<Handover>,
@@ -54,7 +55,7 @@ pub struct Kept {
     pub variables: Variables,
     /// Sockets of a service manager.
     pub passed: Vec<Passed>,
-    /// Who waits for a daemon to be ready.
+    /// The process on the terminal that waits for a daemon.
     pub launcher: Rc<Launcher>,
     /// The preloaded application.
     pub app: Option<Py<PyAny>>,
@@ -65,6 +66,8 @@ pub struct Kept {
 pub enum StartError {
     PidFile(PidFileError),
     Bind(BindError),
+    Hook(HookError),
+    Python(PyErr),
     System(&'static str, io::Error),
 }
 
@@ -73,6 +76,8 @@ impl fmt::Display for StartError {
         match self {
             Self::PidFile(error) => error.fmt(f),
             Self::Bind(error) => error.fmt(f),
+            Self::Hook(error) => error.fmt(f),
+            Self::Python(error) => write!(f, "Cannot set up the hooks: {error}"),
             Self::System(what, error) => write!(f, "Cannot make {what}: {error}"),
         }
     }
@@ -83,86 +88,92 @@ impl std::error::Error for StartError {}
 /// Runs the master until it ends, and a worker until it ends in each forked child: the result is this process's exit
 /// status, whichever of the two it is.
 pub fn run(py: Python<'_>, setup: Setup) -> Result<i32, StartError> {
-    let Setup { settings, identity, logs, mut kept, handover, lame } = setup;
-    log::info!("Starting rwsgi {}", env!("CARGO_PKG_VERSION"));
-    let mut generation = Generation::new(Arc::new(settings), logs, identity);
-    if let Err(error) = surroundings::forget_interrupts(py) {
-        // Only an embedding that starts us off the main thread gets here.
-        log::warn!("SIGINT stays with Python: {error}");
-    }
-    let sockets = match &handover {
-        Some(Handover::Beside(sockets)) => Some(sockets),
-        Some(Handover::Resume(past)) => Some(&past.sockets),
-        Some(Handover::Trial) | None => None,
-    };
-    let open = sockets.map(adopt).unwrap_or_default();
-    if let Some(sockets) = sockets {
-        kept.passed = sockets.passed.clone();
-    }
-    let state = match &handover {
-        Some(Handover::Resume(past)) => State::resume(generation.plan(), past, !lame, clock::monotonic()),
-        Some(Handover::Beside(_)) => State::new(generation.plan()).beside(predecessor(&kept.sources)),
-        Some(Handover::Trial) | None => State::new(generation.plan()),
-    };
-    let past = match handover {
-        Some(Handover::Resume(past)) => Some(*past),
-        _ => None,
-    };
-    let (pipes, seats) = foundation(past.as_ref())?;
-    let pidfile = generation.settings.mechanics.pidfile.as_deref();
-    let pidfile = pidfile.map(|path| PidFile::create(&pidfile_name(path, &state))).transpose();
-    let pidfile = pidfile.map_err(StartError::PidFile)?;
-    let listening = listen(py, &mut generation, &pipes, &open, &kept.passed);
-    drop(open);
-    // From here on a daemon speaks through its log alone.
-    let listening = listening.and_then(|listening| {
-        let let_go = kept.launcher.leave_terminal(&generation.settings);
-        let_go.map(|()| listening).map_err(|error| StartError::System("the streams of a daemon", error))
-    });
-    let Ok(true) = listening else {
-        generation.close();
-        pidfile.iter().for_each(PidFile::remove);
-        return listening.map(|_| 0);
-    };
-    log::debug!("Arbiter booted");
-    announce(&generation);
-    log::info!("Using worker: {}", generation.settings.workers.worker_class.as_str());
-    Ok(Master::new(state, generation, (pipes, seats), kept, pidfile).run(py))
-}
-
-/// The pipes and the scoreboard: those of the program before this one, if they can be had.
-fn foundation(past: Option<&Resume>) -> Result<(Pipes, Seats), StartError> {
-    if let Some(past) = past {
-        let board = descriptors::adopt(past.board).ok_or_else(|| io::ErrorKind::NotFound.into());
-        let board = board.and_then(|file| descriptors::keep_on_exec(&file, false).map(|()| file));
-        match board.and_then(Scoreboard::of).and_then(|board| Ok((Pipes::resume(past.pipes)?, board))) {
-            Ok((pipes, board)) => return Ok((pipes, Seats::resume(board, past))),
-            // Their beats cannot be seen, but they serve, and go when new ones are ready.
-            Err(error) => log::warn!("The workers of before cannot be watched: {error}"),
+    let Setup { settings, identity, logs, hooks, mut kept, handover, lame } = setup;
+    let settings = Arc::new(settings);
+    let context = Context::new(py, &settings, &logs, hooks, kept.app.as_ref()).map_err(StartError::Python)?;
+    let generation = Generation::new(settings, logs, identity, context);
+    let inheritance = Inheritance::take(handover, &mut kept);
+    let state = inheritance.state(generation.plan(), lame);
+    let opening = Opening::new(py, &generation, &state, inheritance.workers());
+    let opening = opening.map_err(StartError::Python)?;
+    let mut start = Start { generation, inheritance, opening, pidfile: None };
+    match start.prepare(py, &state, &kept) {
+        Ok(Some(pipes_and_seats)) => {
+            let Start { generation, opening, pidfile, .. } = start;
+            Ok(Master::new(state, generation, pipes_and_seats, kept, (pidfile, opening.server)).run(py))
+        }
+        other => {
+            start.generation.close();
+            start.pidfile.iter().for_each(PidFile::remove);
+            other.map(|_| 0)
         }
     }
-    let pipes = match past.map(|past| Pipes::resume(past.pipes)) {
-        Some(Ok(pipes)) => pipes,
-        _ => Pipes::open().map_err(|error| StartError::System("the signal pipe", error))?,
-    };
-    let board = Scoreboard::new().map_err(|error| StartError::System("the scoreboard", error))?;
-    Ok((pipes, Seats::new(board)))
 }
 
-fn adopt(sockets: &Sockets) -> Vec<Arc<Listener>> {
-    let adopted = sockets.listeners.iter().filter_map(|(fd, address)| match Listener::adopt(*fd, address) {
-        Ok(listener) => Some(Arc::new(listener)),
-        Err(error) => {
-            log::warn!("Cannot take over the socket of {address}: {error}");
-            None
+/// A master that is setting itself up.
+struct Start {
+    generation: Generation,
+    inheritance: Inheritance,
+    opening: Opening,
+    pidfile: Option<PidFile>,
+}
+
+impl Start {
+    /// `None` when a signal ended the start.
+    fn prepare(
+        &mut self,
+        py: Python<'_>,
+        state: &State,
+        kept: &Kept,
+    ) -> Result<Option<(Pipes, Seats)>, StartError> {
+        self.opening.size(py, &self.generation).map_err(StartError::Hook)?;
+        log::info!("Starting rwsgi {}", env!("CARGO_PKG_VERSION"));
+        self.write_pidfile(state)?;
+        self.opening.starting(py, &self.generation).map_err(StartError::Hook)?;
+        if let Err(error) = surroundings::forget_interrupts(py) {
+            // Only an embedding that starts us off the main thread gets here.
+            log::warn!("SIGINT stays with Python: {error}");
         }
-    });
-    adopted.collect()
-}
+        let foundation = self.inheritance.foundation()?;
+        let open = std::mem::take(&mut self.inheritance.open);
+        match listen(py, &mut self.generation, &foundation.0, &open, &kept.passed) {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(error) => {
+                self.spare(error)?;
+                self.generation.keep(open);
+            }
+        }
+        // From here on a daemon speaks through its log alone.
+        let detached = kept.launcher.leave_terminal(&self.generation.settings);
+        detached.map_err(|error| StartError::System("the streams of a daemon", error))?;
+        log::debug!("Arbiter booted");
+        announce(&self.generation);
+        log::info!("Using worker: {}", self.generation.settings.workers.worker_class.as_str());
+        self.opening.ready(py, &self.generation, state).map_err(StartError::Hook)?;
+        Ok(Some(foundation))
+    }
 
-/// The master that started this one. Only its parent can have done that; one that is gone has left the names.
-fn predecessor(sources: &Sources) -> Option<i32> {
-    sources.variable(OLD_MASTER)?.parse().ok()
+    fn write_pidfile(&mut self, state: &State) -> Result<(), StartError> {
+        let path = self.generation.settings.mechanics.pidfile.as_deref();
+        match path.map(|path| PidFile::create(&pidfile_name(path, state))).transpose() {
+            Ok(file) => {
+                self.inheritance.drop_pidfile(file.as_ref());
+                self.pidfile = file;
+                Ok(())
+            }
+            Err(error) => self.spare(StartError::PidFile(error)),
+        }
+    }
+
+    /// A process that has served must not end for what keeps a new one from starting.
+    fn spare(&self, error: StartError) -> Result<(), StartError> {
+        if self.inheritance.workers().is_none() {
+            return Err(error);
+        }
+        log::error!("{error}. What was there before stays");
+        Ok(())
+    }
 }
 
 pub(super) fn announce(generation: &Generation) {

@@ -279,6 +279,11 @@ impl State {
         }
     }
 
+    /// Workers wanted.
+    pub const fn target(&self) -> usize {
+        self.target
+    }
+
     /// Whether anything may still be asked of this generation.
     pub fn keeps(&self, generation: u32) -> bool {
         generation == self.current.generation

@@ -10,6 +10,7 @@ use super::kind::{Reject, Takes};
 use super::origin::Origin;
 use super::raw::Raw;
 use super::row::Row;
+use super::table::Settings;
 
 /// The text is complete and needs no context; it may span lines (a traceback, the usage).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +47,14 @@ impl ConfigError {
         let flag = row.facts.flags.iter().find(|flag| flag.starts_with("--"));
         let name = if on_command_line { flag.unwrap_or(&row.name) } else { &row.name };
         Self { exit_code, message: format!("{origin}: invalid value for {name}: {raw}: {reason}") }
+    }
+}
+
+impl Settings {
+    /// A value that only its use could show to be wrong.
+    pub fn refuse(&self, name: &str, reason: &str) -> ConfigError {
+        let (origin, value) = (self.origin(name), self.value(name).unwrap_or(Raw::None));
+        ConfigError::config(format!("{origin}: invalid value for {name}: {value}: {reason}"))
     }
 }
 

@@ -121,21 +121,6 @@ pub static UNSUPPORTED: &[Unsupported] = &[
     value("dirty_threads", &["--dirty-threads"], &["1"]),
     value("dirty_graceful_timeout", &["--dirty-graceful-timeout"], &["30"]),
     // Hooks
-    hook("on_starting"),
-    hook("on_reload"),
-    hook("when_ready"),
-    hook("pre_fork"),
-    hook("post_fork"),
-    hook("post_worker_init"),
-    hook("worker_int"),
-    hook("worker_abort"),
-    hook("pre_exec"),
-    hook("pre_request"),
-    hook("post_request"),
-    hook("child_exit"),
-    hook("worker_exit"),
-    hook("nworkers_changed"),
-    hook("on_exit"),
     hook("ssl_context"),
     hook("on_dirty_starting"),
     hook("dirty_post_fork"),
@@ -148,6 +133,11 @@ pub fn find(name: &str) -> Option<&'static Unsupported> {
 }
 
 impl Unsupported {
+    /// gunicorn's default, as a Python literal.
+    pub fn default(&self) -> &'static str {
+        self.defaults.first().copied().unwrap_or("None")
+    }
+
     fn is_default(&self, raw: &Raw) -> bool {
         let literal = raw.to_string();
         self.defaults.iter().any(|default| match raw {

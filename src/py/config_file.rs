@@ -25,14 +25,23 @@ const DEPTH: u8 = 4;
 
 const DESCRIPTION: usize = 100;
 
+/// The callables that a config file gives to settings, by setting.
+pub type Callables = HashMap<String, Py<PyAny>>;
+
 pub struct PythonLoader {
     cwd: PathBuf,
+    callables: Callables,
 }
 
 impl PythonLoader {
     /// `cwd` is where the server was started; config files may import from there.
     pub fn new(cwd: impl Into<PathBuf>) -> Self {
-        Self { cwd: cwd.into() }
+        Self { cwd: cwd.into(), callables: Callables::new() }
+    }
+
+    /// Those of the file that was loaded last.
+    pub fn into_callables(self) -> Callables {
+        self.callables
     }
 }
 
@@ -42,6 +51,10 @@ impl FileLoader for PythonLoader {
             let read = put_on_path(py, &self.cwd).and_then(|()| match source {
                 ConfigSource::File { path, shown } => execute(py, path, shown),
                 ConfigSource::Module(name) => import(py, name),
+            });
+            let read = read.and_then(|source| {
+                self.callables = callables(&source.globals);
+                Ok(Loaded { globals: read_globals(&source.globals, &source.lines)?, path: source.path })
             });
             read.map_err(|error| {
                 let shown = match source {
@@ -54,7 +67,14 @@ impl FileLoader for PythonLoader {
     }
 }
 
-fn execute(py: Python<'_>, path: &Path, shown: &Path) -> PyResult<Loaded> {
+/// A config file that was run.
+struct Ran<'py> {
+    path: PathBuf,
+    globals: Bound<'py, PyDict>,
+    lines: HashMap<String, u32>,
+}
+
+fn execute<'py>(py: Python<'py>, path: &Path, shown: &Path) -> PyResult<Ran<'py>> {
     // As bytes: Python knows the file's encoding, from its coding line.
     let source = PyBytes::new(py, &std::fs::read(path)?);
     let name = path.to_string_lossy();
@@ -66,11 +86,11 @@ fn execute(py: Python<'_>, path: &Path, shown: &Path) -> PyResult<Loaded> {
     py.import("sys")?.getattr("modules")?.set_item(MODULE, &module)?;
     let globals = module.dict();
     py.import("builtins")?.call_method1("exec", (code, &globals))?;
-    Ok(Loaded { path: shown.to_owned(), globals: read_globals(&globals, &assignments(&tree)?)? })
+    Ok(Ran { path: shown.to_owned(), lines: assignments(&tree)?, globals })
 }
 
 /// A module that was imported before is imported again, for its file may have changed.
-fn import(py: Python<'_>, name: &str) -> PyResult<Loaded> {
+fn import<'py>(py: Python<'py>, name: &str) -> PyResult<Ran<'py>> {
     let modules = py.import("sys")?.getattr("modules")?;
     let before = modules.call_method1("pop", (name, py.None()))?;
     py.import("importlib")?.call_method0("invalidate_caches")?;
@@ -86,7 +106,7 @@ fn import(py: Python<'_>, name: &str) -> PyResult<Loaded> {
     let file: Option<PathBuf> = module.getattr("__file__").and_then(|file| file.extract()).ok();
     let lines = file.as_deref().and_then(|file| lines_of(py, file)).unwrap_or_default();
     let path = file.unwrap_or_else(|| PathBuf::from(format!("python:{name}")));
-    Ok(Loaded { path, globals: read_globals(&module.dict(), &lines)? })
+    Ok(Ran { path, globals: module.dict(), lines })
 }
 
 /// Where a module's source assigns its globals; a module without source has no lines.
@@ -128,6 +148,14 @@ fn note(lines: &mut HashMap<String, u32>, node: &Bound<'_, PyAny>, attribute: &s
     let last = lines.entry(node.getattr(attribute)?.extract()?).or_insert(line);
     *last = line.max(*last);
     Ok(())
+}
+
+fn callables(globals: &Bound<'_, PyDict>) -> Callables {
+    let named = globals.iter().filter_map(|(name, value)| Some((name.extract::<String>().ok()?, value)));
+    named
+        .filter(|(name, value)| is_setting(name) && value.is_callable())
+        .map(|(name, value)| (name, value.unbind()))
+        .collect()
 }
 
 /// Names with two underscores in front and modules are Python's own.
@@ -198,8 +226,17 @@ fn is_sequence(value: &Bound<'_, PyAny>) -> bool {
 /// A value that no setting has, in the words of its author and no more of them than fit a line.
 fn nature(value: &Bound<'_, PyAny>) -> Raw {
     let described = value.repr().map(|repr| repr.to_string()).unwrap_or_else(|_| type_name(value));
-    let described = described.chars().take(DESCRIPTION).collect();
+    let described = without_address(&described).chars().take(DESCRIPTION).collect();
     if value.is_callable() { Raw::Callable(described) } else { Raw::Object(described) }
+}
+
+/// `<function f at 0x7f…>` as `<function f>`: where an object lies differs from run to run, and two runs are compared.
+fn without_address(described: &str) -> String {
+    let is_address = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match described.rsplit_once(" at 0x") {
+        Some((before, rest)) if rest.strip_suffix('>').is_some_and(is_address) => format!("{before}>"),
+        _ => described.to_owned(),
+    }
 }
 
 /// A global of the file's own: anything, perhaps large, and not ours to look into.
@@ -263,7 +300,7 @@ backlog = 1 << 80
         assert_eq!(of("__file__"), None);
         assert_eq!(of("workers"), Some((Raw::Int(3), Some(8))));
         assert_eq!(of("mine"), Some((Raw::Object("<list>".into()), Some(4))));
-        assert!(matches!(of("timeout"), Some((Raw::Callable(_), Some(5)))));
+        assert_eq!(of("timeout"), Some((Raw::Callable("<function timeout>".into()), Some(5))));
         assert!(matches!(of("Mine"), Some((Raw::Callable(_), Some(6)))));
         assert!(matches!(of("Path"), Some((Raw::Callable(_), None))));
         assert_eq!(of("bind"), Some((Raw::strings([":1", ":2"]), Some(9))));

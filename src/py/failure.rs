@@ -86,7 +86,7 @@ impl LoadError {
 }
 
 /// `Type: message`, on one line.
-fn summary(py: Python<'_>, error: &PyErr) -> String {
+pub(super) fn summary(py: Python<'_>, error: &PyErr) -> String {
     let name = error.get_type(py).name().map_or_else(|_| "exception".to_owned(), |name| name.to_string());
     let message = error.value(py).str().map(|text| text.to_string()).unwrap_or_default();
     let message = message.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -5,4 +5,5 @@
 pub mod app;
 pub mod config_file;
 pub mod failure;
+pub mod hooks;
 pub mod surroundings;

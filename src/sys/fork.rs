@@ -22,7 +22,8 @@ pub fn leave(status: i32) -> ! {
 /// Fails as fork(2) does: EAGAIN at a process limit, ENOMEM.
 pub fn fork(_py: Python<'_>) -> io::Result<Forked> {
     // SAFETY: the three CPython calls are the documented protocol around fork(2), in order, from an attached thread.
-    // The master runs no other thread, so the child inherits no lock that nobody will release.
+    // The master runs no thread of its own. One that a server hook started is stopped where it waits for the
+    // interpreter, which the caller holds, and our locks are taken only by those who hold it.
     unsafe {
         ffi::PyOS_BeforeFork();
         match libc::fork() {

@@ -50,6 +50,11 @@ impl Identity {
         )
     }
 
+    /// User and group, as numbers.
+    pub const fn ids(&self) -> (u32, u32) {
+        (self.uid.as_raw(), self.gid.as_raw())
+    }
+
     /// Becomes it for good.
     pub fn assume(&self) -> Result<(), String> {
         let failed = |what: &str| {
@@ -82,7 +87,7 @@ impl Identity {
     /// Gives it an open file, unless that is a device or a pipe, which others use as well.
     pub fn own_file(&self, file: &File) -> io::Result<()> {
         let found = file.metadata()?;
-        let wanted = (self.uid.as_raw(), self.gid.as_raw());
+        let wanted = self.ids();
         if !found.is_file() || (found.uid(), found.gid()) == wanted {
             return Ok(());
         }

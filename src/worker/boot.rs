@@ -12,9 +12,10 @@ use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 use pyo3::prelude::*;
 
+use super::hooked::Hooked;
 use super::life::{self, Stop};
 use super::reactor::{Parts, Reactor};
-use super::signals;
+use super::signals::{self, Surroundings};
 use super::wear::{Limits, Wear};
 use crate::config::Settings;
 use crate::config::kind;
@@ -23,6 +24,7 @@ use crate::log::Logs;
 use crate::net::Listener;
 use crate::py::app;
 use crate::py::failure::LoadError;
+use crate::py::hooks::HookError;
 use crate::scoreboard::{Scoreboard, SlotWriter, Stage};
 use crate::sys::{self, identity::Identity, signals::BlockGuard};
 use crate::wsgi::{Application, Concurrency, ErrorStream, Server};
@@ -46,6 +48,7 @@ pub struct Boot {
     pub identity: Option<Arc<Identity>>,
     /// The application, if the master loaded it before the fork.
     pub app: Option<Py<PyAny>>,
+    pub hooked: Arc<Hooked>,
     /// What `ps` shows.
     pub title: String,
     pub limits: Limits,
@@ -60,6 +63,8 @@ pub fn run(py: Python<'_>, boot: Boot) -> i32 {
     boot.slot.introduce(std::process::id().cast_signed(), boot.generation);
     boot.slot.set_stage(Stage::Booting);
     let (scoreboard, generation) = (boot.scoreboard.clone(), boot.generation);
+    let hooked = Arc::clone(&boot.hooked);
+    hooked.worker.get().begin();
     let status = match serve(py, boot) {
         Ok(()) => 0,
         // Asked to go while it booted: what that broke is of no interest.
@@ -72,12 +77,14 @@ pub fn run(py: Python<'_>, boot: Boot) -> i32 {
         }
     };
     log::info!("Worker exiting (pid: {})", std::process::id());
+    hooked.worker_exit(py);
     status
 }
 
 /// Why a worker did not get to serve.
 enum Failure {
     Load(LoadError),
+    Hook(HookError),
     /// The environment's fault, not the application's.
     Boot(String),
 }
@@ -86,6 +93,7 @@ impl Failure {
     fn tell(&self) {
         match self {
             Self::Load(error) => error.log(),
+            Self::Hook(error) => error.log(),
             Self::Boot(reason) => log::error!("Worker cannot start: {reason}"),
         }
     }
@@ -93,7 +101,7 @@ impl Failure {
     const fn status(&self) -> i32 {
         match self {
             Self::Load(error) => error.exit_code,
-            Self::Boot(_) => BOOT_FAILED,
+            Self::Hook(_) | Self::Boot(_) => BOOT_FAILED,
         }
     }
 }
@@ -105,16 +113,22 @@ impl<E: std::fmt::Display> From<E> for Failure {
 }
 
 fn serve(py: Python<'_>, mut boot: Boot) -> Result<(), Failure> {
-    signals::install_for_boot(py, &boot.logs)?;
+    let hooked = Arc::clone(&boot.hooked);
+    let handlers = Surroundings { logs: boot.logs.clone(), hooked: Arc::clone(&hooked) };
+    signals::install_for_boot(py, &handlers)?;
+    // Before the hook: what it starts would inherit the blocked signals.
     boot.blocked.release();
+    hooked.post_fork(py).map_err(Failure::Hook)?;
     reseed(py);
     if let Some(identity) = &boot.identity {
         identity.assume()?;
     }
     let callable = load(py, &boot)?;
     let (wakeup, wakeup_writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
-    signals::install_for_serving(py, &boot.logs, wakeup_writer.as_fd())?;
+    signals::install_for_serving(py, &handlers, wakeup_writer.as_fd())?;
+    hooked.post_worker_init(py, &callable).map_err(Failure::Hook)?;
     let mut reactor = Reactor::new(parts(py, boot, callable, wakeup)?)?;
+    hooked.worker.get().set_booted();
     let result = reactor.run(py);
     signals::stop_waking(py)?;
     drop(wakeup_writer);
@@ -152,6 +166,7 @@ fn parts(py: Python<'_>, boot: Boot, callable: Py<PyAny>, wakeup: OwnedFd) -> Re
             callable,
             access_log: boot.logs.access.clone(),
             sendfile: settings.mechanics.sendfile.unwrap_or(true),
+            hooks: boot.hooked.for_requests(py),
         },
         servers,
         policy: Arc::clone(&policy),

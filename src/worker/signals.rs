@@ -5,14 +5,17 @@
 //! workers. While the application is being imported TERM, INT and QUIT all end the worker at once.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::Arc;
 
 use nix::sys::signal::Signal;
 use pyo3::exceptions::PySystemExit;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
+use super::hooked::Hooked;
 use super::life::{self, Stop};
 use crate::log::Logs;
+use crate::py::hooks::Hook;
 use crate::sys;
 
 /// What a signal does to a worker. Order does not matter.
@@ -20,6 +23,8 @@ use crate::sys;
 enum Reaction {
     Finish,
     Leave,
+    /// `Leave`, and the hook of it.
+    Interrupt,
     Abort,
     Reopen,
     Nothing,
@@ -27,8 +32,8 @@ enum Reaction {
 
 const TABLE: &[(Signal, Reaction)] = &[
     (Signal::SIGTERM, Reaction::Finish),
-    (Signal::SIGINT, Reaction::Leave),
-    (Signal::SIGQUIT, Reaction::Leave),
+    (Signal::SIGINT, Reaction::Interrupt),
+    (Signal::SIGQUIT, Reaction::Interrupt),
     (Signal::SIGABRT, Reaction::Abort),
     (Signal::SIGUSR1, Reaction::Reopen),
     (Signal::SIGHUP, Reaction::Nothing),
@@ -41,47 +46,65 @@ const TABLE: &[(Signal, Reaction)] = &[
 #[pyclass(frozen, module = "rwsgi")]
 struct Handler {
     reaction: Reaction,
-    logs: Logs,
+    surroundings: Surroundings,
+}
+
+/// What the handlers need.
+#[derive(Clone)]
+pub(super) struct Surroundings {
+    pub(super) logs: Logs,
+    pub(super) hooked: Arc<Hooked>,
 }
 
 #[pymethods]
 impl Handler {
-    #[pyo3(signature = (*_arguments))]
-    fn __call__(&self, _arguments: &Bound<'_, PyTuple>) -> PyResult<()> {
+    #[pyo3(signature = (*arguments))]
+    fn __call__(&self, arguments: &Bound<'_, PyTuple>) -> PyResult<()> {
+        let py = arguments.py();
         match self.reaction {
             Reaction::Finish => life::ask(Stop::Graceful),
-            Reaction::Leave => return leave(0),
-            Reaction::Abort => return leave(1),
-            Reaction::Reopen => self.logs.reopen(),
+            Reaction::Leave => return self.leave(py, 0, None),
+            Reaction::Interrupt => return self.leave(py, 0, Some(Hook::WorkerInt)),
+            Reaction::Abort => return self.leave(py, 1, Some(Hook::WorkerAbort)),
+            Reaction::Reopen => self.surroundings.logs.reopen(),
             Reaction::Nothing => {}
         }
         Ok(())
     }
 }
 
-/// Ends the request in hand through the application's own frames, and the worker after it.
-fn leave(status: i32) -> PyResult<()> {
-    life::ask(Stop::Quick);
-    Err(PySystemExit::new_err(status))
+impl Handler {
+    /// Ends the request in hand through the application's own frames, and the worker after it.
+    fn leave(&self, py: Python<'_>, status: i32, hook: Option<Hook>) -> PyResult<()> {
+        life::ask(Stop::Quick);
+        if let Some(hook) = hook {
+            self.surroundings.hooked.on_signal(py, hook);
+        }
+        Err(PySystemExit::new_err(status))
+    }
 }
 
 /// For the time of the import.
-pub(super) fn install_for_boot(py: Python<'_>, logs: &Logs) -> PyResult<()> {
-    dump_stacks_on_crash(py, logs)?;
+pub(super) fn install_for_boot(py: Python<'_>, with: &Surroundings) -> PyResult<()> {
+    dump_stacks_on_crash(py, with)?;
     // ABRT has its handlers already.
     for (signal, reaction) in TABLE.iter().filter(|(signal, _)| *signal != Signal::SIGABRT) {
         let reaction = if *reaction == Reaction::Finish { Reaction::Leave } else { *reaction };
-        install(py, logs, *signal, reaction)?;
+        install(py, with, *signal, reaction)?;
     }
     Ok(())
 }
 
 /// For the time of serving. `wakeup` is written to when a signal comes, so that a wait ends.
-pub(super) fn install_for_serving(py: Python<'_>, logs: &Logs, wakeup: BorrowedFd<'_>) -> PyResult<()> {
+pub(super) fn install_for_serving(
+    py: Python<'_>,
+    with: &Surroundings,
+    wakeup: BorrowedFd<'_>,
+) -> PyResult<()> {
     let arguments = pyo3::types::PyDict::new(py);
     arguments.set_item("warn_on_full_buffer", false)?;
     py.import("signal")?.call_method("set_wakeup_fd", (wakeup.as_raw_fd(),), Some(&arguments))?;
-    install(py, logs, Signal::SIGTERM, Reaction::Finish)
+    install(py, with, Signal::SIGTERM, Reaction::Finish)
 }
 
 /// Before the wake-up pipe is closed: the interpreter complains of each signal it cannot write there.
@@ -89,16 +112,16 @@ pub(super) fn stop_waking(py: Python<'_>) -> PyResult<()> {
     py.import("signal")?.call_method1("set_wakeup_fd", (-1,)).map(drop)
 }
 
-fn install(py: Python<'_>, logs: &Logs, signal: Signal, reaction: Reaction) -> PyResult<()> {
-    let handler = Handler { reaction, logs: logs.clone() };
+fn install(py: Python<'_>, with: &Surroundings, signal: Signal, reaction: Reaction) -> PyResult<()> {
+    let handler = Handler { reaction, surroundings: with.clone() };
     py.import("signal")?.call_method1("signal", (signal as i32, handler)).map(drop)
 }
 
 /// The interpreter's crash handler writes stacks to the error log: at a segfault, and on the signal that the ABRT
 /// handler raises. That one runs in C, so a call that never returns to the interpreter does not keep it from running.
-fn dump_stacks_on_crash(py: Python<'_>, logs: &Logs) -> PyResult<()> {
+fn dump_stacks_on_crash(py: Python<'_>, with: &Surroundings) -> PyResult<()> {
     let faulthandler = py.import("faulthandler")?;
-    let sink = logs.error.fd();
+    let sink = with.logs.error.fd();
     faulthandler.call_method1("enable", (sink,))?;
     let signal = nix::libc::SIGRTMAX() - 1;
     let arguments = pyo3::types::PyDict::new(py);
@@ -106,7 +129,7 @@ fn dump_stacks_on_crash(py: Python<'_>, logs: &Logs) -> PyResult<()> {
     arguments.set_item("all_threads", true)?;
     faulthandler.call_method("register", (signal,), Some(&arguments))?;
     // Python's handler for ABRT goes in first, so that ours, on top of it, calls it after the stacks are out.
-    install(py, logs, Signal::SIGABRT, Reaction::Abort)?;
+    install(py, with, Signal::SIGABRT, Reaction::Abort)?;
     sys::signals::raise_on(Signal::SIGABRT, signal)?;
     // In place of the crash handler's own, on which all of Python's handlers would run as well.
     sys::stack::make_room_for_signals()?;

@@ -108,8 +108,7 @@ impl Server {
         head: &Head<'_>,
         exchange: &Arc<Exchange>,
     ) -> Result<Bound<'py, PyDict>, EnvironError> {
-        let trusted = self.policy.forwarded_allow_ips.contains(exchange.peer.ip());
-        let rules = ForwardedRules::new(&self.policy, trusted);
+        let rules = self.rules(exchange);
         let scheme = rules.apply(head)?.scheme.unwrap_or(Scheme::Http);
         let environ = self.template.bind(py).copy()?;
         request_line(&environ, head)?;
@@ -121,6 +120,12 @@ impl Server {
             unix_server(&environ, head, scheme, socket)?;
         }
         Ok(environ)
+    }
+
+    /// What this peer may say for others.
+    pub(super) fn rules(&self, exchange: &Exchange) -> ForwardedRules<'_> {
+        let trusted = self.policy.forwarded_allow_ips.contains(exchange.peer.ip());
+        ForwardedRules::new(&self.policy, trusted)
     }
 
     /// Sets a key for each field line; returns the proxy's SCRIPT_NAME.

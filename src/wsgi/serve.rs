@@ -13,6 +13,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 use super::environ::{EnvironError, Server};
 use super::exchange::Exchange;
 use super::file_wrapper::FileWrapper;
+use super::hooks::{RequestHooks, Seen};
 use super::record::Record;
 use super::start_response::{StartResponse, unsent};
 use super::text;
@@ -26,6 +27,8 @@ pub struct Application {
     pub access_log: Option<Arc<AccessLog>>,
     /// Files of `wsgi.file_wrapper` are sent by the kernel.
     pub sendfile: bool,
+    /// Those of the configuration, if it sets any.
+    pub hooks: Option<RequestHooks>,
 }
 
 /// How a request ended, for the one who owns the connection. The response, whole or not, waits to be drained.
@@ -53,7 +56,8 @@ impl Application {
     /// Serves the request whose head `exchange` holds.
     pub fn serve(&self, py: Python<'_>, server: &Server, exchange: &Arc<Exchange>) -> Served {
         let began = self.access_log.as_ref().map(|_| clock::monotonic());
-        let environ = match self.environ(py, server, exchange) {
+        let mut seen = None;
+        let environ = match self.begin(py, server, exchange, &mut seen) {
             Ok(environ) => Some(environ),
             Err(EnvironError::Peer(fault)) => {
                 exchange.refuse(&fault);
@@ -72,8 +76,31 @@ impl Application {
         if let Some(iterable) = iterable {
             close(py, &iterable);
         }
+        if let (Some(hooks), Some(seen)) = (&self.hooks, &seen) {
+            hooks.after(py, exchange, seen, environ.as_ref());
+        }
         exchange.end();
         Served { persistent }
+    }
+
+    /// What comes before the call: the hook, then the environ.
+    fn begin<'py>(
+        &self,
+        py: Python<'py>,
+        server: &Server,
+        exchange: &Arc<Exchange>,
+        seen: &mut Seen<'py>,
+    ) -> Result<Bound<'py, PyDict>, EnvironError> {
+        if let Some(hooks) = &self.hooks {
+            hooks.before(py, server, exchange, seen)?;
+        }
+        // The hook of those who set none.
+        if log::log_enabled!(log::Level::Debug)
+            && !self.hooks.as_ref().is_some_and(RequestHooks::has_pre_request)
+        {
+            log_begin(exchange);
+        }
+        self.environ(py, server, exchange)
     }
 
     fn environ<'py>(
@@ -256,6 +283,12 @@ fn abandon(exchange: &Exchange, error: &PyErr) {
     log::debug!("Client at {} went away: {error}", exchange.peer.address());
     if let Some(mut response) = exchange.response() {
         response.writer.abort();
+    }
+}
+
+fn log_begin(exchange: &Exchange) {
+    if let Some(head) = exchange.request().as_ref().and_then(|reader| reader.head()) {
+        log::debug!("{} {}", head.method(), head.path().escape_ascii());
     }
 }
 

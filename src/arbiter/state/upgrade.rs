@@ -34,7 +34,7 @@ impl State {
     }
 
     /// What the log calls this master.
-    pub(super) const fn name(&self) -> &'static str {
+    pub const fn name(&self) -> &'static str {
         if self.relatives.predecessor.is_some() { "Master.2" } else { "Master" }
     }
 

@@ -6,11 +6,13 @@
 //! kind.
 
 mod choice;
+mod hook;
 mod list;
 mod number;
 mod text;
 
 pub use choice::{HeaderMap, Level, WorkerClass};
+pub use hook::{Hook, HookRef};
 pub use list::{Binds, HeaderNames, Networks, SchemeHeaders, SearchPath, Variables};
 pub use number::{Count, Mode, OneThread, Seconds, Size};
 pub use text::{Account, Directory, Flag, OptionalFlag, OptionalPath, OptionalText, Text};

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::origin::Origin;
+use super::raw::Raw;
 use super::row::Row;
 
 macro_rules! sections {
@@ -38,6 +39,7 @@ sections! {
     logging: Logging,
     security: Security,
     naming: Naming,
+    hooks: Hooks,
     debugging: Debugging,
 }
 
@@ -45,6 +47,11 @@ impl Settings {
     /// `module:callable`, from the command line or from `wsgi_app`.
     pub fn app_spec(&self) -> Option<&str> {
         self.config_file.wsgi_app.as_deref()
+    }
+
+    /// What the setting called `name` is set to, as a config file would hold it. `None` if there is no such setting.
+    pub fn value(&self, name: &str) -> Option<Raw> {
+        row(name).map(|row| (row.show)(self))
     }
 
     /// Where the value of the setting called `name` came from.

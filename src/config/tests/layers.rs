@@ -265,8 +265,10 @@ fn a_value_is_checked_also_where_it_is_replaced() {
 
 #[test]
 fn gunicorn_settings_to_come_are_refused_unless_they_ask_for_nothing() {
-    let function = Raw::Callable("<function pre_fork>".into());
-    for (name, value) in [("reload", Raw::Bool(true)), ("pre_fork", function), ("certfile", Raw::from("a"))] {
+    let function = Raw::Callable("<function ssl_context>".into());
+    for (name, value) in
+        [("reload", Raw::Bool(true)), ("ssl_context", function), ("certfile", Raw::from("a"))]
+    {
         let error = start("").file(&[("x", Raw::None), (name, value)]).error();
         let expected =
             format!("'{name}' is a gunicorn setting that rwsgi does not support yet (conf.py:2); remove it");
@@ -294,6 +296,20 @@ fn gunicorn_settings_to_come_are_refused_unless_they_ask_for_nothing() {
     let warnings = start("--worker-tmp-dir /dev/shm").warnings();
     assert_eq!(warnings.len(), 1);
     assert!(warnings[0].starts_with("command line: '--worker-tmp-dir' has no effect: "), "{warnings:?}");
+}
+
+#[test]
+fn a_callable_is_a_value_for_hooks_only() {
+    let function = || Raw::Callable("<function f>".into());
+    let settings = start("").file(&[("pre_fork", function()), ("post_fork", Raw::from("a.b"))]).settings();
+    assert_eq!(settings.value("pre_fork"), Some(function()));
+    assert_eq!(settings.value("post_fork"), Some(Raw::from("a.b")));
+    for (name, value) in [("workers", function()), ("pre_fork", Raw::Int(3)), ("pre_fork", Raw::from("f"))] {
+        let error = start("").file(&[(name, value)]).error();
+        assert!(error.message.starts_with(&format!("conf.py:1: invalid value for {name}: ")), "{error}");
+    }
+    let error = settings.refuse("pre_fork", "it is tired");
+    assert_eq!(error.message, "conf.py:1: invalid value for pre_fork: <function f>: it is tired");
 }
 
 #[test]

@@ -1,0 +1,177 @@
+//! `cfg`: every setting as an attribute, for hooks.
+//!
+//! Owns the way back from a typed setting to the Python value a config file would hold. Settings of gunicorn that are not
+//! supported yet have gunicorn's default, which is the only value they can have. It is a view: nothing can be set. Read
+//! next: `config/table`.
+
+use std::sync::Arc;
+
+use nix::unistd::{getegid, geteuid};
+use pyo3::exceptions::PyAttributeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use super::Hooks;
+use crate::config::{Address, Raw, Settings, unsupported};
+use crate::sys::identity::Identity;
+
+#[pyclass(frozen, module = "rwsgi", name = "Config")]
+pub struct Config {
+    settings: Arc<Settings>,
+    hooks: Arc<Hooks>,
+}
+
+impl Config {
+    pub(super) const fn new(settings: Arc<Settings>, hooks: Arc<Hooks>) -> Self {
+        Self { settings, hooks }
+    }
+
+    /// The addresses to bind: `(host, port)`, a path, or the number of a descriptor.
+    pub fn address<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for text in &self.settings.socket.bind {
+            match Address::parse(text) {
+                Ok(Address::Tcp { host, port } | Address::Tcp6 { host, port }) => {
+                    list.append((host, port))?
+                }
+                Ok(Address::Unix(path)) => list.append(path.display().to_string())?,
+                Ok(Address::Abstract(name)) => {
+                    list.append(format!("\0{}", String::from_utf8_lossy(&name)))?
+                }
+                Ok(Address::Fd(number)) => list.append(number)?,
+                Ok(Address::Named(name)) => list.append(format!("fd://{name}"))?,
+                // It was parsed once to be accepted.
+                Err(_) => {}
+            }
+        }
+        Ok(list)
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub fn proc_name(&self) -> &str {
+        self.settings.naming.proc_name.as_deref().or(self.settings.app_spec()).unwrap_or_default()
+    }
+
+    /// Whom the workers are or will be. One that has become it may change no more, and is what it was to be.
+    fn ids(&self) -> (u32, u32) {
+        let identity = &self.settings.identity;
+        let wanted = Identity::of(identity.user.as_deref(), identity.group.as_deref()).ok().flatten();
+        wanted.map_or_else(|| (geteuid().as_raw(), getegid().as_raw()), |wanted| wanted.ids())
+    }
+
+    /// What gunicorn makes of several settings, or of the process.
+    fn derived<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let settings = &*self.settings;
+        Ok(Some(match name {
+            "address" => self.address(py)?.into_any(),
+            "proc_name" => self.proc_name().into_pyobject(py)?.into_any(),
+            "default_proc_name" => settings.app_spec().into_pyobject(py)?.into_any(),
+            "worker_class_str" => settings.workers.worker_class.as_str().into_pyobject(py)?.into_any(),
+            "is_ssl" => false.into_pyobject(py)?.to_owned().into_any(),
+            "uid" => self.ids().0.into_pyobject(py)?.into_any(),
+            "gid" => self.ids().1.into_pyobject(py)?.into_any(),
+            "env" => {
+                let env = PyDict::new(py);
+                for (name, value) in &settings.mechanics.raw_env {
+                    env.set_item(name, value)?;
+                }
+                env.into_any()
+            }
+            _ => return Ok(None),
+        }))
+    }
+}
+
+#[pymethods]
+impl Config {
+    fn __getattr__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(value) = self.derived(py, name)? {
+            return Ok(value);
+        }
+        if let Some(callable) = self.hooks.named(name) {
+            return Ok(callable.function().bind(py).clone());
+        }
+        if let Some(raw) = self.settings.value(name) {
+            return python(py, &raw);
+        }
+        if let Some(setting) = unsupported::find(name) {
+            return py.import("ast")?.call_method1("literal_eval", (setting.default(),));
+        }
+        Err(PyAttributeError::new_err(format!("there is no setting '{name}'")))
+    }
+
+    fn __dir__(&self) -> Vec<&'static str> {
+        crate::config::table::rows().map(|row| row.name).collect()
+    }
+}
+
+/// The value as a config file would hold it.
+fn python<'py>(py: Python<'py>, raw: &Raw) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match raw {
+        Raw::Bool(truth) => truth.into_pyobject(py)?.to_owned().into_any(),
+        Raw::Int(number) => number.into_pyobject(py)?.into_any(),
+        Raw::Float(number) => number.into_pyobject(py)?.into_any(),
+        Raw::Str(text) => text.into_pyobject(py)?.into_any(),
+        Raw::List(items) => {
+            let list = PyList::empty(py);
+            items.iter().try_for_each(|item| list.append(python(py, item)?))?;
+            list.into_any()
+        }
+        Raw::Map(pairs) => {
+            let map = PyDict::new(py);
+            pairs.iter().try_for_each(|(name, value)| map.set_item(name, python(py, value)?))?;
+            map.into_any()
+        }
+        // A callable is found by name, and no setting holds another object.
+        Raw::None | Raw::Callable(_) | Raw::Object(_) => py.None().into_bound(py),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_python_values() {
+        Python::initialize();
+        Python::attach(|py| {
+            let mut settings = Settings::default();
+            settings.socket.bind = vec![":80".into(), "[::1]:81".into(), "unix:/run/x".into()];
+            settings.mechanics.raw_env = vec![("A".into(), "1".into())];
+            let cfg = Py::new(py, Config::new(Arc::new(settings), Arc::default())).unwrap();
+            for (name, repr) in [
+                ("workers", "1"),
+                ("timeout", "30"),
+                ("accesslog", "None"),
+                ("preload_app", "False"),
+                ("bind", "[':80', '[::1]:81', 'unix:/run/x']"),
+                ("address", "[('0.0.0.0', 80), ('::1', 81), '/run/x']"),
+                ("env", "{'A': '1'}"),
+                ("certfile", "None"),
+                ("is_ssl", "False"),
+                ("worker_class_str", "'sync'"),
+                ("post_fork", "None"),
+            ] {
+                let value = cfg.bind(py).getattr(name).unwrap();
+                assert_eq!(value.repr().unwrap().to_string(), repr, "{name}");
+            }
+            let error = cfg.bind(py).getattr("wrokers").unwrap_err();
+            assert!(error.is_instance_of::<PyAttributeError>(py));
+            assert!(cfg.bind(py).setattr("workers", 3).is_err());
+        });
+    }
+
+    #[test]
+    fn every_default_of_what_is_not_supported_is_a_value() {
+        Python::initialize();
+        Python::attach(|py| {
+            let cfg = Py::new(py, Config::new(Arc::default(), Arc::default())).unwrap();
+            for setting in unsupported::UNSUPPORTED {
+                assert!(cfg.bind(py).getattr(setting.name).is_ok(), "{}", setting.name);
+            }
+        });
+    }
+}

@@ -1,0 +1,152 @@
+//! `req` and `resp`: what a request's hooks see of it.
+//!
+//! They are copies, made only for hooks, so that one may keep them. Values are native strings, as in the environ. Read
+//! next: `hooks.rs`.
+
+use pyo3::exceptions::PyAssertionError;
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use super::environ::{EnvironError, Server};
+use super::exchange::Exchange;
+use super::text::native;
+use crate::http::{Decision, ForwardedRules, Head, Scheme, Version};
+use crate::net::Peer;
+
+#[pyclass(dict, weakref, module = "rwsgi", name = "Request")]
+pub(super) struct Request {
+    #[pyo3(get)]
+    method: String,
+    uri: Vec<u8>,
+    path: Vec<u8>,
+    query: Vec<u8>,
+    fragment: Vec<u8>,
+    #[pyo3(get)]
+    headers: Py<PyList>,
+    #[pyo3(get)]
+    version: (u8, u8),
+    /// `wsgi.url_scheme`.
+    #[pyo3(get)]
+    scheme: &'static str,
+    peer: Peer,
+}
+
+impl Request {
+    /// Fails, as the environ would, with a peer's contradictions.
+    pub(super) fn new(py: Python<'_>, server: &Server, exchange: &Exchange) -> Result<Self, EnvironError> {
+        let reader = exchange.reading()?;
+        let head = reader.head().ok_or_else(|| PyAssertionError::new_err("there is no request to serve"))?;
+        let rules = server.rules(exchange);
+        let scheme = rules.apply(&head)?.scheme.unwrap_or(Scheme::Http);
+        let headers = PyList::empty(py);
+        for (name, value) in fields(&head, &rules) {
+            headers.append((native(py, &name.to_ascii_uppercase()), native(py, value)))?;
+        }
+        let fragment = head.target().splitn(2, |byte| *byte == b'#').nth(1).unwrap_or_default();
+        Ok(Self {
+            method: head.method().to_owned(),
+            uri: head.target().to_vec(),
+            path: head.path().to_vec(),
+            query: head.query().to_vec(),
+            fragment: fragment.to_vec(),
+            headers: headers.unbind(),
+            version: match head.version() {
+                Version::Http10 => (1, 0),
+                Version::Http11 => (1, 1),
+            },
+            scheme: scheme.as_str(),
+            peer: exchange.peer,
+        })
+    }
+}
+
+/// The fields that reach the application.
+fn fields<'a>(head: &Head<'a>, rules: &ForwardedRules<'_>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    let underscores = head.has_underscores();
+    head.fields().filter(move |(name, _)| !underscores || rules.decide(name) == Decision::Keep)
+}
+
+#[pymethods]
+impl Request {
+    #[getter]
+    fn uri<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        native(py, &self.uri)
+    }
+
+    /// Still escaped.
+    #[getter]
+    fn path<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        native(py, &self.path)
+    }
+
+    #[getter]
+    fn query<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        native(py, &self.query)
+    }
+
+    #[getter]
+    fn fragment<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
+        native(py, &self.fragment)
+    }
+
+    /// `(address, port)`, empty on a unix socket.
+    #[getter]
+    fn remote_addr<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(match self.peer {
+            Peer::Ip(address) => (address.ip().to_string(), address.port()).into_pyobject(py)?.into_any(),
+            Peer::Unix => "".into_pyobject(py)?.into_any(),
+        })
+    }
+
+    #[getter]
+    fn peer_addr<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.remote_addr(py)
+    }
+}
+
+#[pyclass(dict, weakref, module = "rwsgi", name = "Response")]
+pub(super) struct Response {
+    status: Option<Vec<u8>>,
+    #[pyo3(get)]
+    status_code: Option<u16>,
+    fields: Vec<(Vec<u8>, Vec<u8>)>,
+    #[pyo3(get)]
+    headers_sent: bool,
+    /// Bytes of the body.
+    #[pyo3(get)]
+    sent: u64,
+    /// Content-Length, if the application gave one.
+    #[pyo3(get)]
+    response_length: Option<u64>,
+}
+
+impl Response {
+    pub(super) fn new(exchange: &Exchange) -> Self {
+        // A thread that the application left behind may be inside it: then there is nothing to tell.
+        let response = exchange.response();
+        let given = response.as_ref().filter(|response| response.head.is_set());
+        let pair = |(name, value): (&[u8], &[u8])| (name.to_vec(), value.to_vec());
+        Self {
+            status: given.map(|response| response.head.status_line().to_vec()),
+            status_code: given.map(|response| response.head.status()),
+            fields: given.map(|response| response.head.fields().map(pair).collect()).unwrap_or_default(),
+            headers_sent: given.is_some_and(|response| response.writer.head_sent()),
+            sent: given.map_or(0, |response| response.writer.body_sent()),
+            response_length: given.and_then(|response| response.head.content_length()),
+        }
+    }
+}
+
+#[pymethods]
+impl Response {
+    /// `200 OK`; `None` if the application gave no response.
+    #[getter]
+    fn status<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.status.as_deref().map(|status| native(py, status))
+    }
+
+    #[getter]
+    fn headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        PyList::new(py, self.fields.iter().map(|(name, value)| (native(py, name), native(py, value))))
+    }
+}
