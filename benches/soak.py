@@ -3,7 +3,8 @@
 Owns the scenarios, the table and the bounds. The application takes two seconds to import, as real ones do,
 and a millisecond to answer; clients come at a steady rate, each request on a connection of its own, and every
 one is recorded. Exit status 1 when rwsgi breaks a bound: no request may fail, none may take longer than
-100 ms, and thousands of dead workers may leave nothing behind in the master. gunicorn has no bounds here.
+100 ms (and what the machine kept an idle client waiting), and thousands of dead workers may leave nothing
+behind in the master. gunicorn has no bounds here.
 Run by `make soak`; --help tells the options. Read next: soak_load.py, soak_deaths.py, ../tests/server.py.
 """
 
@@ -87,6 +88,13 @@ class Service:
         return eventually(ready, f"{count} workers that are ready, none of {unlike or []}", 12)
 
 
+def master_memory(service: Service) -> tuple[int, int]:
+    """Resident and proportional kilobytes."""
+    lines = Path(f"/proc/{service.master}/smaps_rollup").read_text().splitlines()
+    sizes = {line.split(":")[0]: int(line.split()[1]) for line in lines[1:]}
+    return sizes["Rss"], sizes["Pss"]
+
+
 def control(service: Service) -> None:
     time.sleep(4)
 
@@ -125,7 +133,7 @@ def recycle(service: Service) -> None:
         return service.running.stderr.count("Autorestarting worker after current request.")
 
     before = recycled()
-    eventually(lambda: recycled() >= before + 3 * WORKERS, "workers are recycled", 30)
+    eventually(lambda: recycled() >= before + 2 * WORKERS, "workers are recycled", 30)
 
 
 def terminate(service: Service) -> None:
@@ -159,9 +167,10 @@ def attempt(scenario: Callable[[Service], None], service: Service) -> str:
 
 def soak(
     kind: Kind, directory: Path, scenarios: dict[str, Callable[[Service], None]], *arguments: str
-) -> dict[str, Result]:
-    """Runs the scenarios one after the other under one load."""
+) -> tuple[dict[str, Result], tuple[int, int]]:
+    """Runs the scenarios one after the other under one load. Also the memory of the master before it."""
     service = Service(kind, directory, *arguments)
+    memory = master_memory(service)
     load = Load(service.running.address, CLIENTS, RATE)
     spans, broken = {}, {}
     try:
@@ -177,20 +186,19 @@ def soak(
         during = [record for record in records if begin <= record.start + record.latency < end]
         results[name] = judge(during, name in STOPS)
         results[name].broken = broken[name]
-    return results
+    return results, memory
 
 
 def cell(result: Result) -> str:
-    if not result.requests:
-        return f"{'-':>9} {'-':>7} {'-':>10}"
-    return f"{result.requests:>9} {result.failed:>7} {result.stall * 1000:>7.0f} ms"
+    stall, noise = (f"{seconds * 1000:.0f} ms" for seconds in (result.stall, result.noise))
+    return f"{result.requests:>9} {result.failed:>7} {stall:>8} {noise:>7}"
 
 
 def table(results: dict[str, dict[str, Result]]) -> str:
+    """`noise` is the most that an idle client was late by, which is the machine's doing."""
     names = list(next(iter(results.values())))
-    head = "".join(f" | {kind:^28}" for kind in results)
-    columns = f" | {'requests':>9} {'failed':>7} {'longest':>10}" * len(results)
-    lines = [f"{'':<22}{head}", f"{'':<22}{columns}"]
+    columns = f" | {'requests':>9} {'failed':>7} {'longest':>8} {'noise':>7}" * len(results)
+    lines = [f"{'':<22}" + "".join(f" | {kind:^34}" for kind in results), f"{'':<22}{columns}"]
     for name in names:
         lines.append(f"{name:<22}" + "".join(f" | {cell(result[name])}" for result in results.values()))
     return "\n".join(lines)
@@ -204,17 +212,6 @@ def notes(results: dict[str, dict[str, Result]]) -> list[str]:
             lines += [f"{kind}, {name}: {result.broken}"] if result.broken else []
             lines += [f"{kind}, {name}: {n} x {what}" for what, n in result.failures.most_common(3)]
     return lines
-
-
-def memory(kind: Kind, directory: Path) -> tuple[int, int]:
-    """Resident and proportional kilobytes of an idle master of the same application."""
-    service = Service(kind, directory)
-    try:
-        lines = Path(f"/proc/{service.master}/smaps_rollup").read_text().splitlines()
-        sizes = {line.split(":")[0]: int(line.split()[1]) for line in lines[1:]}
-        return sizes["Rss"], sizes["Pss"]
-    finally:
-        service.running.clean_up()
 
 
 def deaths(kind: Kind, directory: Path, count: int, seconds: float) -> soak_deaths.Deaths:
@@ -235,25 +232,28 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", choices=(RWSGI.name, GUNICORN.name), help="one server only")
     parser.add_argument("--max-requests", type=int, default=300, help="of a worker that is recycled")
     parser.add_argument("--deaths", type=int, default=3000)
-    parser.add_argument("--death-seconds", type=float, default=30, help="bound on the deaths of rwsgi")
+    parser.add_argument("--death-seconds", type=float, default=20, help="bound on the deaths of rwsgi")
+    parser.add_argument("extra", nargs="*", help="arguments for both servers, after `--`")
     return parser.parse_args()
 
 
-def scenarios(kinds: list[Kind], directory: Path, max_requests: int) -> bool:
+def masters(sizes: dict[str, tuple[int, int]]) -> list[str]:
+    base = next(iter(sizes.values()))
+    return [
+        f"master of {name}: RSS {rss} KiB ({rss / base[0]:.2f}x), PSS {pss} KiB ({pss / base[1]:.2f}x)"
+        for name, (rss, pss) in sizes.items()
+    ]
+
+
+def scenarios(kinds: list[Kind], directory: Path, max_requests: int, extra: list[str]) -> bool:
     """Runs and prints them; whether rwsgi kept its bounds."""
     recycling = ("--max-requests", str(max_requests), "--max-requests-jitter", str(max_requests // 5))
-    results = {}
+    results, sizes = {}, {}
     for kind in kinds:
-        results[kind.name] = soak(kind, directory, LIFE) | soak(kind, directory, RECYCLING, *recycling)
-    print(table(results), *notes(results), sep="\n")
+        results[kind.name], sizes[kind.name] = soak(kind, directory, LIFE, *extra)
+        results[kind.name] |= soak(kind, directory, RECYCLING, *recycling, *extra)[0]
+    print(table(results), *notes(results), *masters(sizes), sep="\n")
     return all(result.holds() for result in results.get(RWSGI.name, {}).values())
-
-
-def masters(kinds: list[Kind], directory: Path) -> None:
-    sizes = {kind.name: memory(kind, directory) for kind in kinds}
-    base = next(iter(sizes.values()))
-    for name, (rss, pss) in sizes.items():
-        print(f"master of {name}: RSS {rss} KiB ({rss / base[0]:.2f}x), PSS {pss} KiB ({pss / base[1]:.2f}x)")
 
 
 def all_deaths(kinds: list[Kind], directory: Path, count: int, seconds: float) -> bool:
@@ -271,12 +271,16 @@ def main() -> int:
     kinds = [kind for kind in (RWSGI, GUNICORN) if options.only in (None, kind.name)]
     signal.signal(signal.SIGALRM, expired)
     signal.alarm(BOUND_SECONDS)
-    with tempfile.TemporaryDirectory(prefix="rwsgi-soak-") as name:
-        directory = Path(name)
-        holds = scenarios(kinds, directory, options.max_requests)
-        masters(kinds, directory)
-        holds &= all_deaths(kinds, directory, options.deaths, options.death_seconds)
-    signal.alarm(0)
+    try:
+        with tempfile.TemporaryDirectory(prefix="rwsgi-soak-") as name:
+            directory = Path(name)
+            holds = scenarios(kinds, directory, options.max_requests, options.extra)
+            holds &= all_deaths(kinds, directory, options.deaths, options.death_seconds)
+    except TimeoutError as error:
+        print(f"{error}: something hangs, or the machine is too busy", file=sys.stderr)
+        return 1
+    finally:
+        signal.alarm(0)
     if not holds:
         print("rwsgi broke a bound: a failed request, one over 100 ms, or something left behind by the dead")
     return 0 if holds else 1

@@ -31,6 +31,8 @@ class Record:
     start: float
     latency: float
     outcome: str
+    # How much later than it asked for the client was woken up for it: the machine's part in any latency.
+    lateness: float
 
 
 def answered(connection: Connection) -> str:
@@ -60,7 +62,7 @@ def shoot(address: Address, interval: float, stop: Event, sink: Pipe) -> None:
     while not stop.is_set():
         start = time.monotonic()
         result = outcome(address)
-        records.append((start, time.monotonic() - start, result))
+        records.append((start, time.monotonic() - start, result, start - due))
         due = max(due + interval, time.monotonic())
         time.sleep(max(0.0, due - time.monotonic()))
     sink.send(records)
@@ -99,6 +101,7 @@ class Result:
 
     requests: int = 0
     stall: float = 0.0
+    noise: float = 0.0
     failures: Counter[str] = field(default_factory=Counter)
     # Why the scenario itself did not come to its end.
     broken: str = ""
@@ -108,7 +111,7 @@ class Result:
         return self.failures.total()
 
     def holds(self) -> bool:
-        return not self.failed and not self.broken and self.stall <= LONGEST_STALL
+        return not self.failed and not self.broken and self.stall <= LONGEST_STALL + self.noise
 
 
 def judge(records: list[Record], stops: bool) -> Result:
@@ -117,5 +120,6 @@ def judge(records: list[Record], stops: bool) -> Result:
     return Result(
         requests=len(served),
         stall=max((record.latency for record in served), default=0.0),
+        noise=max((record.lateness for record in records), default=0.0),
         failures=Counter(record.outcome for record in served if record.outcome not in fine),
     )

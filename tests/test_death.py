@@ -1,5 +1,6 @@
 """What rwsgi says of a death, and what it does when workers, forks or the master itself fail."""
 
+import contextlib
 import os
 import re
 import resource
@@ -99,6 +100,24 @@ def test_a_failing_fork_is_told_and_tried_again(serve) -> None:
     server.wait_workers(2, unlike=before[:1])
     assert fetch(server.address).status == 200
     assert server.stderr.count("Cannot fork") < 5
+
+
+def test_workers_that_leave_as_soon_as_they_serve_are_no_crash_loop(serve) -> None:
+    """Exit status 0 after a request is a whole life, however short it was."""
+    server = serve("-w", "8", app="slow:exits")
+    server.wait_workers(8)
+    deadline = time.monotonic() + 3
+
+    def end_workers() -> None:
+        while time.monotonic() < deadline:
+            with contextlib.suppress(AssertionError, OSError):
+                fetch(server.address, "/?0")
+
+    with ThreadPoolExecutor(8) as pool:
+        for client in [pool.submit(end_workers) for _ in range(8)]:
+            client.result()
+    assert server.stderr.count("Booting worker") > 50
+    assert "keep dying" not in server.stderr
 
 
 @pytest.fixture

@@ -94,7 +94,8 @@ pub fn run(py: Python<'_>, setup: Setup) -> Result<i32, StartError> {
     let generation = Generation::new(settings, logs, identity, context);
     let inheritance = Inheritance::take(handover, &mut kept);
     let state = inheritance.state(generation.plan(), lame);
-    let opening = Opening::new(py, &generation, inheritance.workers()).map_err(StartError::Python)?;
+    let opening = Opening::new(py, &generation, &state, inheritance.workers());
+    let opening = opening.map_err(StartError::Python)?;
     let mut start = Start { generation, inheritance, opening, pidfile: None };
     match start.prepare(py, &state, &kept) {
         Ok(Some(pipes_and_seats)) => {
