@@ -103,7 +103,12 @@ pub fn run(py: Python<'_>, setup: Setup) -> Result<i32, StartError> {
             Ok(Master::new(state, generation, pipes_and_seats, kept, (pidfile, opening.server)).run(py))
         }
         other => {
-            start.generation.close();
+            // The files of unix sockets belong to the master that goes on serving them.
+            if state.is_only_master() {
+                start.generation.close()
+            } else {
+                start.generation.leave()
+            }
             start.pidfile.iter().for_each(PidFile::remove);
             other.map(|_| 0)
         }
