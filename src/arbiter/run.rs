@@ -154,11 +154,11 @@ impl Master {
         self.feed(py, Event::Beats(beats))?;
         while let Some((pid, status)) = reap::reap() {
             let event = self.tried(pid, status).unwrap_or_else(|| {
-                let serving = self.seats.leave(pid, clock::monotonic());
+                let (ready, serving) = self.seats.leave(pid, clock::monotonic());
                 self.child_exit(py, pid, status);
                 let killed = status == Status::Signal(Signal::SIGKILL as i32);
                 let oom = if killed { self.oom.ask() } else { Oom::No };
-                Event::Exited(Death { pid, status, serving, oom })
+                Event::Exited(Death { pid, status, ready, serving, oom })
             });
             self.feed(py, event)?;
         }
