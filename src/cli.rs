@@ -139,6 +139,9 @@ fn surround(py: Python<'_>, settings: &Settings, sources: &Sources) -> Result<Va
     surroundings::put_on_path(py, &mechanics.chdir)?;
     surroundings::extend_path(py, &mechanics.pythonpath, &sources.cwd)?;
     surroundings::set_variable(py, "SERVER_SOFTWARE", SERVER_SOFTWARE)?;
+    for name in FOR_THE_MASTER {
+        surroundings::remove_variable(py, name)?;
+    }
     let mut variables = Variables::default();
     variables.apply(py, &mechanics.raw_env)?;
     Ok(variables)
@@ -168,9 +171,6 @@ fn start(
     if log::log_enabled!(log::Level::Debug) {
         log::debug!("Current configuration:");
         settings.print().lines().for_each(|line| log::debug!("  {line}"));
-    }
-    for name in FOR_THE_MASTER {
-        surroundings::remove_variable(py, name)?;
     }
     let mut lame = false;
     match preload(py, &settings) {

@@ -97,3 +97,29 @@ def test_a_hook_in_a_variable(serve, tmp_path: Path) -> None:
     (tmp_path / "shop_hooks.py").write_text("def ready(server): server.log.info('from a variable')\n")
     server = serve(env={"PYTHONPATH": str(tmp_path), "RWSGI_WHEN_READY": "shop_hooks.ready"})
     server.wait_log("[INFO] from a variable")
+
+
+def test_a_failed_upgrade_leaves_the_socket(serve, tmp_path: Path) -> None:
+    """The second master listens on the first one's unix socket, whose file it must not take away."""
+    config = tmp_path / "conf.py"
+    config.write_text("def when_ready(server):\n    if server.master_pid: raise ValueError('not now')\n")
+    server = serve("-c", str(config), bind="unix")
+    fetch(server.address)
+    server.send(signal.SIGUSR2)
+    server.wait_log("ValueError: not now")
+    eventually(lambda: len(server.descendants()) == 2, "the second master is gone")
+    assert fetch(server.address).status == 200
+
+
+def test_a_hook_that_raises_cannot_stop_a_preloaded_reload(serve, tmp_path: Path) -> None:
+    config = tmp_path / "conf.py"
+    config.write_text("")
+    server = serve("--preload", "-c", str(config))
+    workers = server.wait_workers(1)
+    fetch(server.address)
+    config.write_text("def on_reload(server): raise ValueError('too late')\n")
+    server.send(signal.SIGHUP)
+    server.wait_log("ValueError: too late")
+    server.wait_workers(1, unlike=workers)
+    assert fetch(server.address).status == 200
+    assert server.stop() == 0

@@ -79,3 +79,13 @@ def test_a_worker_that_cannot_change_does_not_serve(kind: Kind, public: Path) ->
 def test_initgroups_is_what_happens_anyway(serve, public: Path) -> None:
     server = serve("--initgroups", "-u", USER.pw_name, app="who:app", cwd=public)
     server.wait_log("'--initgroups' has no effect: workers always have all groups")
+
+
+def test_a_low_port_without_the_right_to_it(kind: Kind) -> None:
+    if int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) <= 1:
+        pytest.skip("every port is for everybody here")
+    done = as_user(*kind.program, "-b", "127.0.0.1:1", "--check-config", "json:dumps")
+    assert done.returncode == 0, "checking binds nothing"
+    done = as_user(*kind.program, "-b", "127.0.0.1:1", "json:dumps")
+    assert done.returncode == 1
+    assert "Cannot listen on ('127.0.0.1', 1): low ports need root or CAP_NET_BIND_SERVICE" in done.stderr

@@ -121,3 +121,17 @@ def test_workers_shrug_off_a_storm(serve, unfailing) -> None:
     with unfailing(server):
         storm(worker, (signal.SIGHUP, signal.SIGUSR2, *RESIZES, signal.SIGUSR1, signal.SIGWINCH))
     assert server.workers() == [worker]
+
+
+def test_every_signal_at_the_same_moment(serve) -> None:
+    """The kernel makes the frames of all that wait before the first handler runs."""
+    server = serve("-w", "1")
+    (worker,) = server.wait_workers(1)
+    assert fetch(server.address).status == 200
+    os.kill(worker, signal.SIGSTOP)
+    eventually(lambda: process_table()[worker][2] == "T", "it stands still")
+    stops = (signal.SIGQUIT, signal.SIGINT, signal.SIGTERM)
+    for number in (*HARMLESS, *RESIZES, signal.SIGHUP, signal.SIGUSR2, *stops, signal.SIGCONT):
+        os.kill(worker, number)
+    server.wait_log(f"Worker exiting (pid: {worker})")
+    assert "SIGSEGV" not in server.stderr

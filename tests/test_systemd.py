@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from client import DEADLINE, fetch
+from server import eventually, is_gone
 
 SLOW = """
 import os, time
@@ -91,6 +92,32 @@ def test_the_variables_are_gone_before_a_preload_too(serve, slow: Path, manager:
     for _ in range(3):
         manager.hears("WATCHDOG=1")
     manager.hears_status("1 worker, ")
+    assert server.stop() == 0
+
+
+@pytest.mark.parametrize("manager", ["path"], indirect=True)
+def test_a_new_master_becomes_the_main_process(serve, manager: Manager) -> None:
+    server = serve("-p", "{home}/pid", env={"NOTIFY_SOCKET": manager.path})
+    manager.hears("READY=1")
+    new = server.upgrade(1)
+    manager.hears("READY=1")
+    server.send(signal.SIGTERM)
+    manager.hears(f"MAINPID={new}")
+    assert server.wait_exit() == 0
+    os.kill(new, signal.SIGTERM)
+    manager.hears("STOPPING=1")
+    eventually(lambda: is_gone(new), "the new master ends")
+
+
+@pytest.mark.parametrize("manager", ["path"], indirect=True)
+def test_a_reload_with_preload_is_bracketed_too(serve, slow: Path, manager: Manager) -> None:
+    server = serve("--preload", app="slow_import:app", cwd=slow, env={"NOTIFY_SOCKET": manager.path})
+    manager.hears("READY=1")
+    before = server.wait_workers(1)
+    server.send(signal.SIGHUP)
+    manager.hears("RELOADING=1")
+    manager.hears("READY=1")
+    server.wait_workers(1, unlike=before)
     assert server.stop() == 0
 
 

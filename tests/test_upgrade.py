@@ -153,7 +153,7 @@ def test_a_service_is_not_left_without_workers(old) -> None:
     eventually(lambda: children(server.pid) == [new], "the old workers have left")
     os.kill(new, signal.SIGKILL)
     server.wait_workers(2, unlike=[new])
-    # An orphan of the new master may answer until it has noticed.
+    # The new master's orphans may answer what they have.
     eventually(lambda: serving(server)["master"] == server.pid, "the old master's workers serve")
 
 

@@ -25,8 +25,16 @@ pub(super) struct Opening {
 }
 
 impl Opening {
-    pub(super) fn new(py: Python<'_>, generation: &Generation, resumed: Option<usize>) -> PyResult<Self> {
-        Ok(Self { server: Server::new(py, generation)?, resumed })
+    /// `resumed`: how many workers the program before had.
+    pub(super) fn new(
+        py: Python<'_>,
+        generation: &Generation,
+        state: &State,
+        resumed: Option<usize>,
+    ) -> PyResult<Self> {
+        let server = Server::new(py, generation)?;
+        Server::set_relatives(&server, py, state)?;
+        Ok(Self { server, resumed })
     }
 
     /// Before anything else.
@@ -51,7 +59,6 @@ impl Opening {
         state: &State,
     ) -> Result<(), HookError> {
         log_python(Server::show(&self.server, py, generation));
-        show_relatives(py, &self.server, state);
         for worker in state.workers() {
             log_python(self.enlist(py, generation, worker));
         }

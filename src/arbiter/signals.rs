@@ -1,4 +1,4 @@
-//! The signals the master understands, and what each asks for. Order does not matter.
+//! The signals the master understands, and what each asks for. Order does not matter. For users: docs/signals.md.
 
 use nix::sys::signal::Signal;
 
@@ -53,4 +53,23 @@ pub fn command(signal: Signal) -> Option<(Command, &'static str)> {
 pub fn ends(signal: Signal) -> bool {
     let command = command(signal).map(|(command, _)| command);
     matches!(command, Some(Command::StopGracefully | Command::StopQuickly))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_signal_is_documented() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/signals.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let table = text.split("## ").find(|part| part.starts_with("To the master")).unwrap();
+        for (signal, _, _) in TABLE {
+            let name = signal.as_str().trim_start_matches("SIG");
+            assert!(
+                table.lines().any(|line| line.starts_with('|') && line.contains(&format!("`{name}`"))),
+                "{name}"
+            );
+        }
+    }
 }

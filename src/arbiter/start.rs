@@ -94,7 +94,8 @@ pub fn run(py: Python<'_>, setup: Setup) -> Result<i32, StartError> {
     let generation = Generation::new(settings, logs, identity, context);
     let inheritance = Inheritance::take(handover, &mut kept);
     let state = inheritance.state(generation.plan(), lame);
-    let opening = Opening::new(py, &generation, inheritance.workers()).map_err(StartError::Python)?;
+    let opening = Opening::new(py, &generation, &state, inheritance.workers());
+    let opening = opening.map_err(StartError::Python)?;
     let mut start = Start { generation, inheritance, opening, pidfile: None };
     match start.prepare(py, &state, &kept) {
         Ok(Some(pipes_and_seats)) => {
@@ -102,7 +103,12 @@ pub fn run(py: Python<'_>, setup: Setup) -> Result<i32, StartError> {
             Ok(Master::new(state, generation, pipes_and_seats, kept, (pidfile, opening.server)).run(py))
         }
         other => {
-            start.generation.close();
+            // The files of unix sockets belong to the master that goes on serving them.
+            if state.is_only_master() {
+                start.generation.close()
+            } else {
+                start.generation.leave()
+            }
             start.pidfile.iter().for_each(PidFile::remove);
             other.map(|_| 0)
         }

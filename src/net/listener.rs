@@ -3,7 +3,6 @@
 //! Owns the socket and, for a unix path, the file. Must never remove a file that is not a socket, nor unlink on drop:
 //! every forked worker drops its copy, and only the master knows when the last one serves no more.
 
-use std::fmt;
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -20,7 +19,7 @@ use nix::sys::socket::{
 };
 use nix::sys::stat::{Mode, umask};
 
-use super::holder::{Holder, holder};
+use super::bind_error::BindError;
 use super::stream::{Peer, Stream};
 use crate::config::{Address, Settings};
 use crate::sys::identity::Identity;
@@ -44,56 +43,6 @@ impl BindOptions {
             backlog: settings.socket.backlog,
             reuse_port: settings.mechanics.reuse_port,
             umask: settings.mechanics.umask,
-        }
-    }
-}
-
-/// Why an address cannot be listened on.
-#[derive(Debug)]
-pub struct BindError {
-    address: Address,
-    reason: io::Error,
-    /// Who has the address, where it is in use and that can be told.
-    holder: Option<Holder>,
-}
-
-impl BindError {
-    fn new(address: &Address, reason: io::Error) -> Self {
-        let holder = match address {
-            Address::Tcp { host, port } | Address::Tcp6 { host, port } => resolve(host, *port)
-                .ok()
-                .filter(|_| reason.kind() == io::ErrorKind::AddrInUse)
-                .and_then(holder),
-            _ => None,
-        };
-        Self { address: address.clone(), reason, holder }
-    }
-
-    /// The address as gunicorn's messages show it.
-    fn place(&self) -> String {
-        match &self.address {
-            Address::Tcp { host, port } | Address::Tcp6 { host, port } => format!("('{host}', {port})"),
-            other => other.to_string(),
-        }
-    }
-
-    pub fn in_use(&self) -> bool {
-        self.reason.kind() == io::ErrorKind::AddrInUse
-    }
-}
-
-impl fmt::Display for BindError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.reason.kind() {
-            io::ErrorKind::AddrInUse => {
-                write!(f, "Connection in use: {}", self.place())?;
-                self.holder.as_ref().map_or(Ok(()), |holder| write!(f, ", held by {holder}"))
-            }
-            _ if matches!(self.address, Address::Fd(_) | Address::Named(_)) => {
-                write!(f, "Cannot listen on {}: {}", self.place(), self.reason)
-            }
-            io::ErrorKind::AddrNotAvailable => write!(f, "Invalid address: {}", self.place()),
-            _ => write!(f, "connection to {} failed: {}", self.place(), self.reason),
         }
     }
 }
@@ -252,7 +201,7 @@ fn tcp(host: &str, port: u16, options: &BindOptions) -> io::Result<OwnedFd> {
 }
 
 /// A host name means its first IPv4 address, if it has one.
-fn resolve(host: &str, port: u16) -> io::Result<SocketAddr> {
+pub(super) fn resolve(host: &str, port: u16) -> io::Result<SocketAddr> {
     let addresses: Vec<SocketAddr> = (host, port).to_socket_addrs()?.collect();
     let first_v4 = addresses.iter().find(|address| address.is_ipv4());
     first_v4.or(addresses.first()).copied().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())

@@ -13,4 +13,5 @@ pub mod memory;
 pub mod reap;
 pub mod shared;
 pub mod signals;
+pub mod stack;
 pub mod title;

@@ -131,5 +131,7 @@ fn dump_stacks_on_crash(py: Python<'_>, with: &Surroundings) -> PyResult<()> {
     // Python's handler for ABRT goes in first, so that ours, on top of it, calls it after the stacks are out.
     install(py, with, Signal::SIGABRT, Reaction::Abort)?;
     sys::signals::raise_on(Signal::SIGABRT, signal)?;
+    // In place of the crash handler's own, on which all of Python's handlers would run as well.
+    sys::stack::make_room_for_signals()?;
     Ok(())
 }

@@ -71,8 +71,8 @@ impl Config {
             "default_proc_name" => settings.app_spec().into_pyobject(py)?.into_any(),
             "worker_class_str" => settings.workers.worker_class.as_str().into_pyobject(py)?.into_any(),
             "is_ssl" => false.into_pyobject(py)?.to_owned().into_any(),
-            "uid" => self.ids().0.into_pyobject(py)?.into_any(),
-            "gid" => self.ids().1.into_pyobject(py)?.into_any(),
+            "uid" | "user" => self.ids().0.into_pyobject(py)?.into_any(),
+            "gid" | "group" => self.ids().1.into_pyobject(py)?.into_any(),
             "env" => {
                 let env = PyDict::new(py);
                 for (name, value) in &settings.mechanics.raw_env {
