@@ -1,6 +1,5 @@
 """Worn workers: the replacement is ready before they stop, and they are not all replaced at the same time."""
 
-import json
 import os
 import signal
 import time
@@ -23,7 +22,7 @@ def app(environ, start_response):
 """
 MEGABYTE = 1_000_000
 # What the limit on a replacement's effect is: an import takes longer than any request may.
-IMPORT, LONGEST = 1.0, 0.5
+IMPORT, LONGEST = 0.7, 0.4
 
 
 @pytest.fixture
@@ -45,10 +44,10 @@ def replaced(server: Running, before: list[int]) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--max-requests", "100"), ("--max-worker-lifetime", "1")],
+    [("--max-requests", "60"), ("--max-worker-lifetime", "1")],
     ids=["max_requests", "max_worker_lifetime"],
 )
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("workers", [1, 2])
 def test_nobody_waits_for_a_replacement(worn, unfailing, workers: int, arguments: tuple[str, ...]) -> None:
     server = worn(f"time.sleep({IMPORT})", "-w", str(workers), *arguments)
     before = server.wait_workers(workers)
@@ -138,13 +137,3 @@ def test_a_stop_while_workers_are_replaced(worn) -> None:
     assert server.stop() == 0
     assert time.monotonic() - start < 3
     assert server.descendants() == []
-
-
-def test_each_worker_draws_its_own_number(serve) -> None:
-    server = serve("-w", "2", "--max-requests", "5", "--max-requests-jitter", "20", app="process:app")
-    served: dict[int, int] = {}
-    for _ in range(200):
-        pid = json.loads(fetch(server.address).body)["pid"]
-        served[pid] = served.get(pid, 0) + 1
-    counts = list(served.values())[:-3]
-    assert len(set(counts)) > 1, counts

@@ -100,7 +100,7 @@ def test_an_old_master_that_is_killed(old, unfailing) -> None:
         server.process.kill()
         server.wait_exit()
         promoted(server, new)
-    assert serving(server)["master"] == new
+        eventually(lambda: serving(server)["master"] == new, "the orphans of the old master have left")
     end(server)
 
 
@@ -164,7 +164,7 @@ def test_upgrades_leave_no_descriptors_behind(old) -> None:
         return len(os.listdir(f"/proc/{server.pid}/fd"))
 
     first = descriptors()
-    for _ in range(4):
+    for _ in range(2):
         new, before = server.upgrade(1), server.pid
         server.send(signal.SIGTERM)
         eventually(lambda before=before: is_gone(before), "the old master has left")

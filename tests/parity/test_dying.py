@@ -1,14 +1,16 @@
 """Every way a worker can die: it is told, replaced, and nobody else notices. Strangers' children."""
 
+import json
 import os
 import signal
 import sys
+import time
 
 import pytest
 from client import fetch
 from server import Running, children, eventually, process_table
 
-SIGNALS = [signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGKILL, signal.SIGTRAP]
+SIGNALS = [signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGKILL]
 # Becomes the reaper of all orphans below it, has a child that ends with status 4, and becomes the server.
 LAUNCHER = """
 import ctypes, os, sys, time
@@ -64,7 +66,7 @@ def test_an_exhausted_c_stack(serve) -> None:
         assert server.workers() == [worker]
 
 
-@pytest.mark.parametrize("code", [1, 2, 255])
+@pytest.mark.parametrize("code", [1, 255])
 def test_an_exit_of_its_own(serve, code: int) -> None:
     server = serve(app="dying:app")
     worker = die(server, f"/exit?{code}")
@@ -90,14 +92,18 @@ def test_a_stopped_worker_is_replaced(serve) -> None:
 
 
 def test_all_workers_killed_at_once(serve) -> None:
-    server = serve("-w", "4")
-    before = server.wait_workers(4)
-    server.wait_log("Booting worker with pid", 4)
-    fetch(server.address)
+    server = serve("-w", "3", app="process:app")
+    before = server.wait_workers(3)
+    # One that is killed while it boots would be another case.
+    served: set[int] = set()
+    while served < set(before):
+        served.add(json.loads(fetch(server.address).body)["pid"])
     for pid in before:
         os.kill(pid, signal.SIGKILL)
-    server.wait_workers(4, unlike=before)
+    start = time.monotonic()
+    server.wait_workers(3, unlike=before)
     assert fetch(server.address).status == 200
+    assert time.monotonic() - start < 2
 
 
 def no_children_but_workers(server: Running, count: int) -> None:
