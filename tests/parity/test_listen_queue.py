@@ -37,7 +37,7 @@ def is_closed(server: Running) -> bool:
 def test_term_answers_the_listen_queue(serve, pool, queued, workers: int) -> None:
     server = serve("-w", str(workers), app="slow:app")
     server.wait_log("Booting worker with pid", workers)
-    first = [in_hand(server, pool, 1) for _ in range(workers)]
+    first = [in_hand(server, pool, 0.6) for _ in range(workers)]
     connections = queued(server, 8)
     assert server.stop() == 0
     assert all(response.result().body == b"hello\n" for response in first)
@@ -61,7 +61,7 @@ def test_the_graceful_timeout_holds_for_the_queue_too(serve, pool, queued) -> No
 @pytest.mark.better("gunicorn's workers hold the socket open and reset who comes during the stop")
 def test_who_comes_after_term_is_answered_or_not_taken(serve, pool, queued) -> None:
     server = serve(app="slow:app")
-    first = in_hand(server, pool, 1.5)
+    first = in_hand(server, pool, 0.8)
     server.send(signal.SIGTERM)
     server.wait_log("Handling signal: term")
     late = []

@@ -59,7 +59,11 @@ def test_the_new_master_takes_over(pair) -> None:
     assert (server.home / "pid").read_text() == f"{old}\n"
     wait_served_by(server, old)
     wait_served_by(server, new)
+    title, name = server.kind.title, "process:app"
+    assert title_of(old) == title("master", name)
+    eventually(lambda: title_of(new) == title("master", f"{name}.2"), f"title of the new: {title_of(new)}")
     leave_to(server, new)
+    eventually(lambda: title_of(new) == title("master", name), f"title of the new: {title_of(new)}")
     assert serving(server)["master"] == new
     log = server.wait_log("Master has been promoted.")
     assert "[INFO] Handling signal: usr2" in log
@@ -75,18 +79,6 @@ def test_the_new_master_is_told_of_the_old_one(pair) -> None:
     assert "GUNICORN_FD" not in environment
     assert "GUNICORN_PID" not in wait_served_by(server, server.pid)["environment"]
     server.successor = new
-
-
-def test_titles_of_both_masters(pair) -> None:
-    server, new = pair()
-    title = server.kind.title
-    assert title_of(server.pid) == title("master", "process:app")
-    eventually(
-        lambda: title_of(new) == title("master", "process:app.2"), f"title of the new: {title_of(new)}"
-    )
-    leave_to(server, new)
-    eventually(lambda: title_of(new) == title("master", "process:app"), f"title of the new: {title_of(new)}")
-    end(server)
 
 
 def test_back_to_the_old_master(pair) -> None:
@@ -119,9 +111,13 @@ def test_only_one_upgrade_at_a_time(pair) -> None:
     server.successor = None
 
 
-def test_an_upgrade_of_the_upgraded(pair) -> None:
+def test_the_promoted_master_reloads_and_upgrades(pair) -> None:
     server, new = pair()
     leave_to(server, new)
+    before = server.wait_workers(1)
+    server.send(signal.SIGHUP)
+    server.wait_workers(1, unlike=before)
+    assert serving(server)["master"] == new
     third = server.upgrade(1)
     server.send(signal.SIGTERM)
     eventually(lambda: is_gone(new), "the second master has left")
@@ -131,16 +127,6 @@ def test_an_upgrade_of_the_upgraded(pair) -> None:
         lambda: (server.home / "pid").read_text() == f"{third}\n", "the pid file is the third master's"
     )
     assert wait_served_by(server, third)
-    end(server)
-
-
-def test_the_promoted_master_reloads(pair) -> None:
-    server, new = pair()
-    leave_to(server, new)
-    before = server.wait_workers(1)
-    server.send(signal.SIGHUP)
-    server.wait_workers(1, unlike=before)
-    assert serving(server)["master"] == new
     end(server)
 
 
