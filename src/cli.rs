@@ -149,7 +149,7 @@ fn surround(py: Python<'_>, settings: &Settings, sources: &Sources) -> Result<Va
 
 /// Into the background, if the settings say so; a master that was started by another one is there already.
 fn daemonize(py: Python<'_>, sources: &Sources, settings: &Settings, started: bool) -> Result<Side, Refusal> {
-    if !settings.mechanics.daemon || started || sources.variable(arbiter::OLD_MASTER).is_some() {
+    if !settings.mechanics.daemon || started {
         return Ok(Side::Server(Rc::default()));
     }
     for warning in daemon::warnings(settings, sources.variable("NOTIFY_SOCKET").is_some()) {

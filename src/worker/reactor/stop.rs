@@ -99,10 +99,9 @@ impl Reactor {
 
     /// No worker but the last may shut the door: connections that come until then are served by those who stay.
     fn close_queue(&mut self, settled: bool) -> bool {
-        let last = self.parts.slot.leave() && self.parts.shared;
-        let now = self.now;
+        let (last, shared, now) = (self.parts.slot.leave(), self.parts.shared, self.now);
         let Some(stopping) = &mut self.stopping else { return settled };
-        if !last {
+        if shared && !last {
             stopping.left = true;
             return settled;
         }
@@ -112,6 +111,7 @@ impl Reactor {
                 log::debug!("Cannot keep new connections off {}: {error}", listener.url());
             }
         }
-        false
+        // Siblings listen on the address of a socket of one's own, so clients are kept waiting no longer than it takes.
+        !shared && settled && !self.ready_to_accept()
     }
 }
