@@ -1,13 +1,17 @@
 """Upgrades that go wrong, upgrades that are hurried, and reloads of an application in the master."""
 
+import dataclasses
 import json
 import os
 import signal
+import sys
+import venv
 from pathlib import Path
 
 import pytest
 from client import fetch
-from server import Running, children, eventually, is_gone
+from conftest import clean_up, starter
+from server import RWSGI, Running, children, eventually, is_gone
 
 APP = """
 import json, os, time
@@ -127,6 +131,63 @@ def test_with(old, unfailing, tmp_path: Path, words: list[str]) -> None:
         assert server.stop() == 0
         promoted(server, new)
     assert serving(server)["say"] == "new"
+    end(server)
+
+
+def environment(directory: Path) -> Path:
+    """A virtual environment with this one's packages."""
+    venv.create(directory, symlinks=True)
+    (site,) = directory.glob("lib/python*/site-packages")
+    ours = [path for path in sys.path if path.endswith("site-packages")]
+    lines = [f"import site; site.addsitedir({path!r})\n" for path in ours]
+    (site / "borrowed.pth").write_text("".join(lines))
+    return directory
+
+
+@pytest.fixture
+def switched(tmp_path: Path):
+    """A server started from a virtual environment by way of a link, which it then points to another one."""
+    first, second = environment(tmp_path / "first"), environment(tmp_path / "second")
+    current = tmp_path / "current"
+    current.symlink_to(first)
+    script = tmp_path / "script"
+    script.write_text(f"#!{current}/bin/python\nfrom rwsgi.__main__ import run\nrun()\n")
+    script.chmod(0o755)
+    (tmp_path / "where.py").write_text(
+        "import os, sys\n"
+        "def app(environ, start_response):\n"
+        "    start_response('200 OK', [])\n"
+        "    return [os.path.realpath(sys.prefix).encode()]\n"
+    )
+    started: list[Running] = []
+
+    def switched(*words: str) -> tuple[Running, bytes]:
+        serve = starter(dataclasses.replace(RWSGI, program=(str(script),)), tmp_path, started)
+        server = serve("-p", "{home}/pid", *words, app="where:app", cwd=tmp_path)
+        assert fetch(server.address).body == str(first).encode()
+        current.unlink()
+        current.symlink_to(second)
+        return server, str(second).encode()
+
+    yield switched
+    clean_up(started)
+
+
+def test_an_upgrade_after_the_virtual_environment_was_replaced(switched, unfailing) -> None:
+    server, new_prefix = switched()
+    with unfailing(server):
+        new = server.upgrade(1)
+        assert server.stop() == 0
+        promoted(server, new)
+    assert fetch(server.address).body == new_prefix
+    end(server)
+
+
+def test_a_reload_after_the_virtual_environment_was_replaced(switched, unfailing) -> None:
+    server, new_prefix = switched("--preload")
+    with unfailing(server):
+        server.send(signal.SIGHUP)
+        eventually(lambda: fetch(server.address).body == new_prefix, "the new environment serves")
     end(server)
 
 

@@ -14,6 +14,9 @@ use super::plan::Summary;
 
 /// Changes that wait for a manager that takes none; then the oldest is of no interest any more.
 const MOST_UNSENT: usize = 8;
+const WATCHDOG_PID: &str = "WATCHDOG_PID";
+/// What the watchdog allows a program that is executed again.
+const EXECUTION: Duration = Duration::from_secs(600);
 /// A status line changes at most this often.
 const STATUS_PAUSE: Duration = Duration::from_secs(5);
 
@@ -41,11 +44,9 @@ impl Notifier {
                 .map_err(|error| log::warn!("Cannot notify the service manager at '{path}': {error}"))
                 .ok()
         });
-        // A watchdog meant for another process, such as a launcher above us, is not ours to feed; an upgraded master
-        // answers for the process it replaces.
-        let upgraded = value("GUNICORN_PID").is_some();
+        // A watchdog meant for another process, such as a launcher above us, is not ours to feed.
         let own = process::id().to_string();
-        let ours = upgraded || value("WATCHDOG_PID").is_none_or(|pid| pid == own);
+        let ours = value(WATCHDOG_PID).is_none_or(|pid| pid == own);
         let interval = value("WATCHDOG_USEC").filter(|_| ours).and_then(|text| text.parse().ok());
         let watchdog = interval.filter(|interval| *interval > 0).map(Duration::from_micros);
         Self { manager, speaker: Speaker::new(watchdog), unsent: VecDeque::new() }
@@ -65,6 +66,27 @@ impl Notifier {
         for message in self.speaker.news(summary, requests, now) {
             let _ = manager.send(&message);
         }
+    }
+
+    /// Before the program is executed again: its loop does not turn while it imports the application.
+    pub fn calm_watchdog(&self) {
+        self.set_watchdog(EXECUTION);
+    }
+
+    /// The loop turns again.
+    pub fn wake_watchdog(&self) {
+        self.set_watchdog(self.speaker.watchdog.unwrap_or_default() * 2);
+    }
+
+    fn set_watchdog(&self, interval: Duration) {
+        if let Some(manager) = self.manager.as_ref().filter(|_| self.speaker.watchdog.is_some()) {
+            let _ = manager.send(&format!("WATCHDOG_USEC={}", interval.as_micros()));
+        }
+    }
+
+    /// For the environment of a program that this process executes to take its place: it feeds the watchdog then.
+    pub fn variable(&self) -> Option<(&'static str, String)> {
+        self.turn_limit().map(|_| (WATCHDOG_PID, process::id().to_string()))
     }
 
     /// The longest the loop may sleep, so that the watchdog is fed in time.

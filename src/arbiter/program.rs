@@ -53,7 +53,9 @@ impl Program {
     }
 
     fn environment(&self, more: &[(&str, String)]) -> io::Result<Vec<CString>> {
+        let replaced = |name: &OsStr| more.iter().any(|(new, _)| name == *new);
         let kept = self.env.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()));
+        let kept = kept.filter(|(name, _)| !replaced(name));
         let added = more.iter().map(|(name, value)| (OsStr::new(*name), OsStr::new(value)));
         let entry = |(name, value): (&OsStr, &OsStr)| {
             CString::new([name.as_bytes(), value.as_bytes()].join(&b'=')).map_err(io::Error::other)
@@ -91,6 +93,12 @@ mod tests {
         assert_eq!(program("bin/../bin/sh", "").path().unwrap(), Path::new("/bin/../bin/sh"));
         assert_eq!(program("sh", "/not/there:bin").path().unwrap(), Path::new("/bin/sh"));
         assert!(program("sh", "/not/there").path().is_err());
+    }
+
+    #[test]
+    fn new_variables_replace_those_of_the_launch() {
+        let env = program("sh", "/bin").environment(&[("A", "1".into()), ("PATH", "/x".into())]).unwrap();
+        assert_eq!(env, [c"A=1".to_owned(), c"PATH=/x".to_owned()]);
     }
 
     #[test]

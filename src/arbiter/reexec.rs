@@ -58,6 +58,7 @@ impl Master {
             for listener in listeners {
                 keep_on_exec(listener, true)?;
             }
+            variables.extend(self.notifier.variable());
             Err(self.kept.program.execute(&variables))
         })
     }
@@ -102,6 +103,7 @@ impl Master {
     }
 
     fn execute_in_place(&self) -> io::Result<std::convert::Infallible> {
+        self.notifier.calm_watchdog();
         let listeners = self.open_listeners();
         let resume = Resume {
             sockets: self.describe(&listeners),
@@ -117,13 +119,14 @@ impl Master {
         inherited.push(self.seats.board.file());
         // A signal that comes while neither program has a handler would end the process; blocked, it waits.
         let _blocked = block(&signals::all())?;
-        let error = inherited.iter().try_for_each(|fd| keep_on_exec(fd, true)).map_or_else(
-            |error| error,
-            |()| self.kept.program.execute(&[(VARIABLE, Handover::Resume(Box::new(resume)).encode())]),
-        );
+        let mut variables = vec![(VARIABLE, Handover::Resume(Box::new(resume)).encode())];
+        variables.extend(self.notifier.variable());
+        let kept = inherited.iter().try_for_each(|fd| keep_on_exec(fd, true));
+        let error = kept.map_or_else(|error| error, |()| self.kept.program.execute(&variables));
         for fd in &inherited {
             let _ = keep_on_exec(fd, false);
         }
+        self.notifier.wake_watchdog();
         Err(error)
     }
 

@@ -58,7 +58,7 @@ pub(super) struct Master {
     pub(super) pidfile: Option<PidFile>,
     pub(super) trial: Option<Trial>,
     pub(super) dice: Dice,
-    notifier: Notifier,
+    pub(super) notifier: Notifier,
     oom: OomWatch,
     /// What hooks see of this.
     pub(super) server: Py<Server>,
@@ -99,6 +99,10 @@ impl Master {
     /// Until the master ends. In a child, until the worker ends.
     pub(super) fn run(mut self, py: Python<'_>) -> i32 {
         self.show_title();
+        if !self.state.workers().is_empty() {
+            // Those of the program before this one, which had put it to sleep.
+            self.notifier.wake_watchdog();
+        }
         let mut flow = self.guarded(py, |master| master.feed(py, Event::Start));
         loop {
             match flow {
@@ -154,11 +158,11 @@ impl Master {
         self.feed(py, Event::Beats(beats))?;
         while let Some((pid, status)) = reap::reap() {
             let event = self.tried(pid, status).unwrap_or_else(|| {
-                let serving = self.seats.leave(pid, clock::monotonic());
+                let (ready, serving) = self.seats.leave(pid, clock::monotonic());
                 self.child_exit(py, pid, status);
                 let killed = status == Status::Signal(Signal::SIGKILL as i32);
                 let oom = if killed { self.oom.ask() } else { Oom::No };
-                Event::Exited(Death { pid, status, serving, oom })
+                Event::Exited(Death { pid, status, ready, serving, oom })
             });
             self.feed(py, event)?;
         }

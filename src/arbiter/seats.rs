@@ -87,15 +87,17 @@ impl Seats {
         self.taken.retain(|seat| seat.age != age);
     }
 
-    /// The worker was reaped: what it had in hand.
-    pub(super) fn leave(&mut self, pid: i32, now: Duration) -> Option<String> {
-        let index = self.taken.iter().position(|seat| seat.pid == Some(pid))?;
+    /// The worker was reaped: whether it had been ready, and what it had in hand.
+    pub(super) fn leave(&mut self, pid: i32, now: Duration) -> (bool, Option<String>) {
+        let Some(index) = self.taken.iter().position(|seat| seat.pid == Some(pid)) else {
+            return (false, None);
+        };
         let seat = self.taken.swap_remove(index);
         let view = self.board.view(seat.slot);
         self.past.add(&view);
         // Those who look around for siblings must not see the dead.
         self.board.clear(seat.slot);
-        describe(&view, now)
+        (was_ready(&view), describe(&view, now))
     }
 
     pub(super) fn beats(&self, now: Duration) -> Vec<Beat> {
@@ -103,8 +105,7 @@ impl Seats {
             let view = self.board.view(seat.slot);
             Beat {
                 age: seat.age,
-                // One that stops was ready, also when the turn that would have seen it came too late.
-                ready: !matches!(view.stage, Stage::Empty | Stage::Booting),
+                ready: was_ready(&view),
                 worn: view.stage == Stage::Worn,
                 at: view.beat,
                 serving: describe(&view, now),
@@ -112,6 +113,11 @@ impl Seats {
         };
         self.taken.iter().map(beat).collect()
     }
+}
+
+/// One that stops was ready, also when the turn that would have seen it came too late.
+const fn was_ready(view: &SlotView) -> bool {
+    !matches!(view.stage, Stage::Empty | Stage::Booting)
 }
 
 /// `GET /report for 12.4 s`.
@@ -135,8 +141,9 @@ mod tests {
         let beats = seats.beats(Duration::from_millis(22_400));
         assert!(beats[0].ready);
         assert_eq!(beats[0].serving.as_deref(), Some("GET /report for 12.4 s"));
-        assert_eq!(seats.leave(100, Duration::from_secs(11)).as_deref(), Some("GET /report for 1.0 s"));
-        assert_eq!(seats.leave(100, Duration::ZERO), None);
+        let left = seats.leave(100, Duration::from_secs(11));
+        assert_eq!(left, (true, Some("GET /report for 1.0 s".to_owned())));
+        assert_eq!(seats.leave(100, Duration::ZERO), (false, None));
         seats.take(2).unwrap();
         assert!(!seats.beats(Duration::ZERO)[0].ready);
     }

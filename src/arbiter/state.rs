@@ -84,6 +84,8 @@ pub enum Event {
 pub struct Death {
     pub pid: i32,
     pub status: Status,
+    /// It had been ready, if only between two looks at its slot.
+    pub ready: bool,
     /// The request it had in hand, and for how long.
     pub serving: Option<String>,
     /// Asked only of one that died of SIGKILL.

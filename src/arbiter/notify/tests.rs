@@ -118,12 +118,22 @@ fn the_watchdog_is_fed_at_half_its_interval() {
 }
 
 #[test]
+fn the_watchdog_sleeps_while_the_program_is_executed_again() {
+    let manager = Manager::at_a_path("exec").with("WATCHDOG_USEC", 8_000_000);
+    let notifier = Notifier::new(&manager.env);
+    notifier.calm_watchdog();
+    notifier.wake_watchdog();
+    assert_eq!(manager.heard(), ["WATCHDOG_USEC=600000000", "WATCHDOG_USEC=8000000"]);
+    assert_eq!(notifier.variable(), Some(("WATCHDOG_PID", process::id().to_string())));
+    let manager = Manager::at_a_path("noexec");
+    Notifier::new(&manager.env).calm_watchdog();
+    assert_eq!(manager.heard(), [""; 0]);
+}
+
+#[test]
 fn a_watchdog_for_another_process_is_left_alone() {
     let manager = Manager::at_a_path("other").with("WATCHDOG_USEC", 8_000_000).with("WATCHDOG_PID", 1);
     assert_eq!(Notifier::new(&manager.env).turn_limit(), None);
-    let manager = Manager::at_a_path("upgraded").with("WATCHDOG_USEC", 8_000_000).with("WATCHDOG_PID", 1);
-    let manager = manager.with("GUNICORN_PID", 1);
-    assert_eq!(Notifier::new(&manager.env).turn_limit(), Some(4 * SECOND));
     for bad in ["0", "-1", "soon", ""] {
         let manager = Manager::at_a_path("bad").with("WATCHDOG_USEC", bad);
         assert_eq!(Notifier::new(&manager.env).turn_limit(), None);

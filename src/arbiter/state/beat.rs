@@ -22,7 +22,7 @@ impl State {
         }
     }
 
-    fn on_ready(&mut self, generation: u32) {
+    pub(super) fn on_ready(&mut self, generation: u32) {
         self.booted = true;
         if generation == self.current.generation {
             self.fallback = None;

@@ -31,7 +31,10 @@ impl State {
             // Somebody else's child, inherited: a master that is pid 1 gets orphans of strangers.
             return self.log(Level::Debug, format!("Reaped process {pid}, which is no worker"));
         };
-        let worker = self.workers.remove(index);
+        let mut worker = self.workers.remove(index);
+        if death.ready && !std::mem::replace(&mut worker.ready, true) {
+            self.on_ready(worker.generation);
+        }
         self.tell(&worker, death);
         if self.is_leaving() || worker.stopping.is_some() {
             return;
@@ -47,7 +50,7 @@ impl State {
     pub(super) fn on_spawn_failed(&mut self, age: u64, reason: &str, now: Duration) {
         self.workers.retain(|worker| worker.age != age);
         self.log(Level::Error, format!("Cannot fork a worker: {reason}. Trying again."));
-        self.failures += 1;
+        self.count_failure(now);
         self.pause(self.failures, now);
     }
 
@@ -70,7 +73,7 @@ impl State {
         if worker.generation != self.current.generation || self.give_up_generation(now) {
             return;
         }
-        self.failures += 1;
+        self.count_failure(now);
         if self.booted {
             return self.pause(self.failures, now);
         }
@@ -96,13 +99,23 @@ impl State {
             self.failures = 0;
             return;
         }
-        self.failures += 1;
+        self.count_failure(now);
         if let Some(over) = self.failures.checked_sub(FREE_RESPAWNS).filter(|over| *over > 0) {
             self.pause(over, now);
         }
     }
 
+    /// Workers that die together, or while nobody is started anyway, are one failure.
+    fn count_failure(&mut self, now: Duration) {
+        if now >= self.spawn_after {
+            self.failures += 1;
+        }
+    }
+
     fn pause(&mut self, failures: u32, now: Duration) {
+        if now < self.spawn_after {
+            return;
+        }
         let doubled = FIRST_PAUSE * 2u32.saturating_pow(failures.saturating_sub(1).min(10));
         let pause = doubled.min(LONGEST_PAUSE);
         self.spawn_after = now + pause;

@@ -98,7 +98,7 @@ impl World {
     }
 
     fn dies(&mut self, pid: i32, status: Status) {
-        self.event(Event::Exited(Death { pid, status, serving: None, oom: Oom::Unknown }));
+        self.event(Event::Exited(Death { pid, status, ready: false, serving: None, oom: Oom::Unknown }));
     }
 
     fn pass(&mut self, seconds: f64) {
@@ -157,7 +157,7 @@ fn no_workers_is_a_legal_number() {
 fn a_killed_worker_is_named_and_replaced_at_once() {
     let mut world = World::serving(2);
     let serving = Some("GET /report for 12.4 s".to_owned());
-    world.event(Event::Exited(Death { pid: 1002, status: KILLED, serving, oom: Oom::Unknown }));
+    world.event(Event::Exited(Death { pid: 1002, status: KILLED, ready: true, serving, oom: Oom::Unknown }));
     let did = world.did();
     assert_eq!(
         did[0],
@@ -174,7 +174,7 @@ fn the_oom_killer_is_named_or_cleared() {
         (Oom::No, "Not by the kernel's OOM killer."),
     ] {
         let mut world = World::serving(1);
-        world.event(Event::Exited(Death { pid: 1001, status: KILLED, serving: None, oom }));
+        world.event(Event::Exited(Death { pid: 1001, status: KILLED, ready: true, serving: None, oom }));
         assert_eq!(world.did()[0], format!("log ERROR Worker (pid:1001) was sent SIGKILL! {said}"));
     }
 }
@@ -266,6 +266,31 @@ fn a_crash_loop_is_slowed_down() {
     assert!(deaths > 5);
     world.pass(1.0);
     assert_eq!(world.alive().len(), 1);
+}
+
+#[test]
+fn workers_that_die_together_are_one_failure() {
+    let mut world = World::serving(8);
+    for age in 1..=8 {
+        world.exits(age, KILLED);
+    }
+    world.did();
+    for age in 9..=16 {
+        world.exits(age, Status::Code(BOOT));
+    }
+    let pauses = world.did().iter().filter(|line| line.contains("keep dying")).count();
+    assert_eq!(pauses, 1);
+    world.pass(31.0);
+    assert_eq!(world.alive().len(), 8);
+}
+
+#[test]
+fn one_that_was_ready_between_two_looks_did_boot() {
+    let mut world = World::start(1);
+    world.did();
+    let death = |ready| Death { pid: 1001, status: Status::Code(0), ready, serving: None, oom: Oom::No };
+    world.event(Event::Exited(death(true)));
+    assert_eq!(world.did(), ["spawn 2 g1"]);
 }
 
 #[test]
