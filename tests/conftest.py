@@ -80,10 +80,12 @@ def starter(kind: Kind, parent: Path, started: list[Running]) -> Callable[..., R
         cwd: Path = servers.APPS,
         env: dict[str, str] | None = None,
         under: tuple[str, ...] = (),
+        program: tuple[str, ...] = kind.program,
     ) -> Running:
         """Starts the server, waits until it listens. `bind`: tcp, unix, or None (the arguments say where).
 
-        `under`: a program that executes the rest of its command line in its place.
+        `under`: a program that executes the rest of its command line in its place. `program`: another way to
+        start the same server.
         """
         home = servers.scratch(parent)
         address = str(home / "socket") if bind == "unix" else ("127.0.0.1", servers.free_port())
@@ -95,7 +97,7 @@ def starter(kind: Kind, parent: Path, started: list[Running]) -> Callable[..., R
             *([app] if app else []),
         ]
         env = {name: value.format(home=home, port=address[1]) for name, value in (env or {}).items()}
-        started_as = replace(kind, program=(*under, *kind.program))
+        started_as = replace(kind, program=(*under, *program))
         running = Running(kind, servers.launch(started_as, words, home, cwd, env), address, home)
         started.append(running)
         servers.eventually(running.listening, "the server listens")

@@ -1,6 +1,5 @@
 """Upgrades that go wrong, upgrades that are hurried, and reloads of an application in the master."""
 
-import dataclasses
 import json
 import os
 import signal
@@ -10,8 +9,7 @@ from pathlib import Path
 
 import pytest
 from client import fetch
-from conftest import clean_up, starter
-from server import RWSGI, Running, children, eventually, is_gone
+from server import Running, children, eventually, is_gone
 
 APP = """
 import json, os, time
@@ -145,7 +143,7 @@ def environment(directory: Path) -> Path:
 
 
 @pytest.fixture
-def switched(tmp_path: Path):
+def switched(serve, tmp_path: Path):
     """A server started from a virtual environment by way of a link, which it then points to another one."""
     first, second = environment(tmp_path / "first"), environment(tmp_path / "second")
     current = tmp_path / "current"
@@ -159,18 +157,16 @@ def switched(tmp_path: Path):
         "    start_response('200 OK', [])\n"
         "    return [os.path.realpath(sys.prefix).encode()]\n"
     )
-    started: list[Running] = []
 
     def switched(*words: str) -> tuple[Running, bytes]:
-        serve = starter(dataclasses.replace(RWSGI, program=(str(script),)), tmp_path, started)
-        server = serve("-p", "{home}/pid", *words, app="where:app", cwd=tmp_path)
+        words = ("-p", "{home}/pid", *words)
+        server = serve(*words, app="where:app", cwd=tmp_path, program=(str(script),))
         assert fetch(server.address).body == str(first).encode()
         current.unlink()
         current.symlink_to(second)
         return server, str(second).encode()
 
-    yield switched
-    clean_up(started)
+    return switched
 
 
 def test_an_upgrade_after_the_virtual_environment_was_replaced(switched, unfailing) -> None:
