@@ -57,6 +57,15 @@ def test_nobody_waits_for_a_replacement(worn, unfailing, workers: int, arguments
     assert "[ERROR]" not in server.stderr
 
 
+def test_a_socket_of_its_own_takes_nobody_before_the_worker_can_serve(worn, unfailing) -> None:
+    server = worn(f"time.sleep({IMPORT})", "-w", "2", "--reuse-port")
+    before = server.wait_workers(2)
+    with unfailing(server) as latencies:
+        server.send(signal.SIGHUP)
+        replaced(server, before)
+    assert max(latencies) < LONGEST
+
+
 def test_a_quarter_of_the_workers_at_a_time(worn, unfailing) -> None:
     server = worn("time.sleep(0.2)", "-w", "4", "--max-requests", "30")
     before = server.wait_workers(4)
