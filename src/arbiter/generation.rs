@@ -68,7 +68,8 @@ impl Generation {
         let options = BindOptions::of(&self.settings);
         let mut listeners: Vec<Listener> = self.listeners.into_iter().filter_map(Arc::into_inner).collect();
         for address in &self.own {
-            listeners.push(Listener::bind(address, &options)?);
+            // Bound with the master's rights; it listens when the worker can serve (`worker/boot.rs`).
+            listeners.push(Listener::reserve(address, &options)?);
         }
         Ok(listeners)
     }

@@ -72,6 +72,23 @@ impl Listener {
         Self::open(address, options).map_err(|reason| BindError::new(address, reason))
     }
 
+    /// Opens a socket of one's own on a TCP address, which takes no connection until `listen`.
+    pub fn reserve(address: &Address, options: &BindOptions) -> Result<Self, BindError> {
+        let open = || match address {
+            Address::Tcp { host, port } | Address::Tcp6 { host, port } => {
+                let socket = tcp(host, *port, options)?;
+                let local = local(&socket)?;
+                Ok(Self { socket, address: address.clone(), local, host: Some(host.clone()), file: None })
+            }
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        };
+        open().map_err(|reason| BindError::new(address, reason))
+    }
+
+    pub fn listen(&self, options: &BindOptions) -> io::Result<()> {
+        start(&self.socket, options)
+    }
+
     /// A listening socket that another program opened for `address`. Fails if `fd` is none.
     pub fn adopt(fd: RawFd, address: &Address) -> io::Result<Self> {
         let socket = inherited(fd)?;
@@ -87,7 +104,9 @@ impl Listener {
     fn open(address: &Address, options: &BindOptions) -> io::Result<Self> {
         let (socket, host, file) = match address {
             Address::Tcp { host, port } | Address::Tcp6 { host, port } => {
-                (tcp(host, *port, options)?, Some(host.clone()), None)
+                let socket = tcp(host, *port, options)?;
+                start(&socket, options)?;
+                (socket, Some(host.clone()), None)
             }
             Address::Unix(path) => (unix_path(path, options)?, None, Some(std::path::absolute(path)?)),
             Address::Abstract(name) => (unix(&UnixAddr::new_abstract(name)?, options)?, None, None),
@@ -197,7 +216,7 @@ fn tcp(host: &str, port: u16, options: &BindOptions) -> io::Result<OwnedFd> {
     // Accepted sockets inherit it, which saves a system call a connection.
     setsockopt(&socket, sockopt::TcpNoDelay, &true)?;
     bind(socket.as_raw_fd(), &SockaddrStorage::from(address))?;
-    start(socket, options)
+    Ok(socket)
 }
 
 /// A host name means its first IPv4 address, if it has one.
@@ -224,18 +243,18 @@ fn unix_path(path: &Path, options: &BindOptions) -> io::Result<OwnedFd> {
 fn unix(address: &UnixAddr, options: &BindOptions) -> io::Result<OwnedFd> {
     let socket = stream_socket(AddressFamily::Unix)?;
     bind(socket.as_raw_fd(), address)?;
-    start(socket, options)
+    start(&socket, options)?;
+    Ok(socket)
 }
 
 fn stream_socket(family: AddressFamily) -> io::Result<OwnedFd> {
     Ok(socket(family, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)?)
 }
 
-fn start(socket: OwnedFd, options: &BindOptions) -> io::Result<OwnedFd> {
+fn start(socket: &OwnedFd, options: &BindOptions) -> io::Result<()> {
     // The kernel cuts it to net.core.somaxconn.
     let backlog = i32::try_from(options.backlog).unwrap_or(i32::MAX);
-    listen(&socket, Backlog::new(backlog).unwrap_or(Backlog::MAXCONN))?;
-    Ok(socket)
+    Ok(listen(socket, Backlog::new(backlog).unwrap_or(Backlog::MAXCONN))?)
 }
 
 fn inherited(number: i32) -> io::Result<OwnedFd> {

@@ -4,6 +4,7 @@
 //! to the interpreter's own end, so that `atexit` callbacks run. A failure to load the application is told by one
 //! worker of a generation only.
 
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use crate::config::Settings;
 use crate::config::kind;
 use crate::http::{HeaderMap, Policy, TrustedPeers};
 use crate::log::Logs;
-use crate::net::Listener;
+use crate::net::{BindOptions, Listener};
 use crate::py::app;
 use crate::py::failure::LoadError;
 use crate::py::hooks::HookError;
@@ -127,6 +128,7 @@ fn serve(py: Python<'_>, mut boot: Boot) -> Result<(), Failure> {
     let (wakeup, wakeup_writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
     signals::install_for_serving(py, &handlers, wakeup_writer.as_fd())?;
     hooked.post_worker_init(py, &callable).map_err(Failure::Hook)?;
+    listen(&boot)?;
     let mut reactor = Reactor::new(parts(py, boot, callable, wakeup)?)?;
     hooked.worker.get().set_booted();
     let result = reactor.run(py);
@@ -150,6 +152,13 @@ fn load(py: Python<'_>, boot: &Boot) -> Result<Py<PyAny>, Failure> {
     }
     let spec = boot.settings.app_spec().unwrap_or_default();
     app::load(py, spec).map_err(Failure::Load)
+}
+
+/// Sockets of this worker's own take connections from now on: earlier ones would have waited for the import.
+fn listen(boot: &Boot) -> io::Result<()> {
+    let own = boot.settings.mechanics.reuse_port;
+    let options = BindOptions::of(&boot.settings);
+    boot.listeners.iter().filter(|listener| own && listener.is_tcp()).try_for_each(|own| own.listen(&options))
 }
 
 fn parts(py: Python<'_>, boot: Boot, callable: Py<PyAny>, wakeup: OwnedFd) -> Result<Parts, Failure> {
