@@ -58,12 +58,13 @@ def test_nobody_waits_for_a_replacement(worn, unfailing, workers: int, arguments
 
 
 def test_a_socket_of_its_own_takes_nobody_before_the_worker_can_serve(worn, unfailing) -> None:
-    server = worn(f"time.sleep({IMPORT})", "-w", "2", "--reuse-port")
+    server = worn("time.sleep(2.5)", "-w", "2", "--reuse-port")
     before = server.wait_workers(2)
     with unfailing(server) as latencies:
         server.send(signal.SIGHUP)
         replaced(server, before)
-    assert max(latencies) < LONGEST
+    # Who knocks at a socket that is about to close is ignored, and the kernel knocks again after a second.
+    assert max(latencies) < 1.5
 
 
 def test_a_quarter_of_the_workers_at_a_time(worn, unfailing) -> None:
