@@ -3,6 +3,7 @@
 import ast
 import importlib.metadata
 import importlib.util
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -116,3 +117,22 @@ def test_the_environment_of_a_test_is_clean(tmp_path: Path) -> None:
     assert not [
         name for name in environment(tmp_path) if name.startswith(("RWSGI", "GUNICORN", "PORT", "WEB_"))
     ]
+
+
+def flags(kind: servers.Kind, directory: Path) -> set[str]:
+    _, text, _ = servers.run(kind, ["--help"], servers.scratch(directory))
+    return set(re.findall(r"--[a-z0-9][a-z0-9_-]+", text))
+
+
+def test_no_flag_of_ours_takes_an_abbreviation_from_gunicorns(tmp_path: Path) -> None:
+    """argparse takes `--bin` for `--bind`, and command lines in use say so."""
+    theirs = flags(servers.GUNICORN, tmp_path)
+    ours = flags(servers.RWSGI, tmp_path) - theirs
+    assert len(theirs) > 50 and ours
+
+    def meant(abbreviation: str, known: set[str]) -> set[str]:
+        return {flag for flag in known if flag.startswith(abbreviation)}
+
+    abbreviations = {flag[:length] for flag in theirs for length in range(4, len(flag))}
+    clear = {text for text in abbreviations if len(meant(text, theirs)) == 1}
+    assert {text: meant(text, ours) for text in clear if meant(text, ours)} == {}

@@ -41,7 +41,7 @@ def test_the_holder_is_the_master_and_not_a_worker(serve, run) -> None:
 def test_bind_retries_wait_for_the_port(tmp_path: Path, taken: socket.socket) -> None:
     home = servers.scratch(tmp_path)
     address = taken.getsockname()
-    arguments = ["-b", f"127.0.0.1:{address[1]}", "--bind-retries", "9", "hello:app"]
+    arguments = ["-b", f"127.0.0.1:{address[1]}", "--retry-bind", "9", "hello:app"]
     server = servers.Running(servers.RWSGI, servers.launch(servers.RWSGI, arguments, home), address, home)
     try:
         server.wait_log("Trying again in 1 s (9 left)")
@@ -55,7 +55,7 @@ def test_bind_retries_wait_for_the_port(tmp_path: Path, taken: socket.socket) ->
 
 def test_bind_retries_come_to_an_end(run, taken: socket.socket) -> None:
     port = taken.getsockname()[1]
-    status, _, stderr = run("-b", f"127.0.0.1:{port}", "--bind-retries", "1", "hello:app")
+    status, _, stderr = run("-b", f"127.0.0.1:{port}", "--retry-bind", "1", "hello:app")
     assert status == 1
     assert stderr.count(f"Connection in use: ('127.0.0.1', {port})") == 2
     assert stderr.count("Trying again") == 1

@@ -84,6 +84,8 @@ impl Master {
         let _ = trial.complaints.rewind();
         let _ = trial.complaints.take(COMPLAINT).read_to_end(&mut text);
         let text = String::from_utf8_lossy(&text);
+        // What the application and its libraries had to say before is not the reason.
+        let text = text.rfind("\nError: ").and_then(|at| text.get(at..)).unwrap_or(&text);
         let text = text.trim().trim_start_matches("Error: ");
         let reason = match status {
             _ if !text.is_empty() => text.to_owned(),

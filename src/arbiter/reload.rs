@@ -21,7 +21,7 @@ use crate::py::hooks::{Context, Hooks};
 
 impl Master {
     pub(super) fn reload(&mut self, py: Python<'_>) -> Flow {
-        if self.kept.app.is_some() {
+        if self.settings().is_some_and(|settings| settings.mechanics.preload_app) {
             // This process has the old code in it and cannot forget it.
             let event = match self.try_new_code(py) {
                 Ok(pid) => Event::Trying { pid },

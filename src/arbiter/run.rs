@@ -107,9 +107,7 @@ impl Master {
         loop {
             match flow {
                 ControlFlow::Break(Leave::Child(birth)) => return self.into_worker(py, *birth),
-                ControlFlow::Break(Leave::Exit(status)) => {
-                    return self.end(py, status);
-                }
+                ControlFlow::Break(Leave::Exit(status)) => return self.end(py, status),
                 ControlFlow::Continue(()) => flow = self.guarded(py, |master| master.turn(py)),
             }
         }

@@ -28,6 +28,6 @@ section! {
         /// Times to try again, a second apart, when an address is in use.
         ///
         /// For a start that overlaps with the end of a server that is being replaced.
-        bind_retries: Count = 0 => { flags: &["--bind-retries"], metavar: "COUNT" }
+        bind_retries: Count = 0 => { flags: &["--retry-bind"], metavar: "COUNT" }
     }
 }

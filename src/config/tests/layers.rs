@@ -177,7 +177,7 @@ fn flags_may_be_short_long_shortened_joined_and_repeated() {
         assert_eq!(start(&args).settings().workers.workers, 3, "{args}");
     }
     let settings =
-        start("--bind :1 --graceful 7 --access-logfile - --log-file e --no-send --preload --preload")
+        start("--bin :1 --graceful 7 --access-logfile - --log-file e --no-send --preload --preload")
             .settings();
     assert_eq!(settings.socket.bind, [":1"]);
     assert_eq!(settings.workers.graceful_timeout, Duration::from_secs(7));
