@@ -155,3 +155,26 @@ def test_a_stop_does_not_wait_for_the_pause_of_a_crash_loop(fragile: tuple[Runni
     start = time.monotonic()
     assert server.stop() == 0
     assert time.monotonic() - start < 1.5
+
+
+def test_signals_do_not_cut_the_exit_short(serve, tmp_path: Path) -> None:
+    """Python gives its handlers up while it ends; what runs at exit is the application's all the same."""
+    (tmp_path / "leaving.py").write_text(
+        "import atexit, pathlib, time\n"
+        "from hello import app\n"
+        "def leave():\n"
+        "    pathlib.Path('leaving').touch()\n"
+        "    while not pathlib.Path('go').exists(): time.sleep(0.01)\n"
+        "    pathlib.Path('left').touch()\n"
+        "atexit.register(leave)\n"
+    )
+    server = serve(app="leaving:app", cwd=tmp_path, env={"PYTHONPATH": str(APPS)})
+    (worker,) = server.wait_workers(1)
+    fetch(server.address)
+    os.kill(worker, signal.SIGTERM)
+    eventually((tmp_path / "leaving").exists, "the worker is leaving")
+    for number in (signal.SIGUSR1, signal.SIGHUP, signal.SIGTERM, signal.SIGTTIN, signal.SIGWINCH):
+        os.kill(worker, number)
+    (tmp_path / "go").touch()
+    eventually((tmp_path / "left").exists, "the exit is whole")
+    assert "was sent" not in server.stderr

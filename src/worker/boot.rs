@@ -77,6 +77,9 @@ pub fn run(py: Python<'_>, boot: Boot) -> i32 {
             failure.status()
         }
     };
+    if let Err(error) = signals::ignore_at_exit(py) {
+        log::warn!("Signals may cut the exit short: {error}");
+    }
     log::info!("Worker exiting (pid: {})", std::process::id());
     hooked.worker_exit(py);
     status

@@ -107,6 +107,17 @@ pub(super) fn install_for_serving(
     install(py, with, Signal::SIGTERM, Reaction::Finish)
 }
 
+/// For the end of the process. Python puts its handlers back to the default while it ends, and a signal that means
+/// nothing here, or what is happening anyway, would cut `atexit` short.
+pub(super) fn ignore_at_exit(py: Python<'_>) -> PyResult<()> {
+    let module = py.import("signal")?;
+    let ignore = module.getattr("SIG_IGN")?;
+    for (signal, _) in TABLE.iter().filter(|(_, reaction)| *reaction != Reaction::Abort) {
+        module.call_method1("signal", (*signal as i32, &ignore))?;
+    }
+    Ok(())
+}
+
 /// Before the wake-up pipe is closed: the interpreter complains of each signal it cannot write there.
 pub(super) fn stop_waking(py: Python<'_>) -> PyResult<()> {
     py.import("signal")?.call_method1("set_wakeup_fd", (-1,)).map(drop)

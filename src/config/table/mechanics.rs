@@ -27,7 +27,8 @@ section! {
 
         /// Give each worker a listening socket of its own.
         ///
-        /// Sets `SO_REUSEPORT`, so that the kernel spreads connections among the workers.
+        /// Sets `SO_REUSEPORT`, so that the kernel spreads connections among the workers. When a worker leaves, a
+        /// client that connects to it in that moment may have to wait for a second.
         reuse_port: Flag = false => { flags: &["--reuse-port"] }
 
         /// Directory to change to before the application is loaded.

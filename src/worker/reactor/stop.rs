@@ -27,6 +27,9 @@ const LINGER_LESS: Duration = Duration::from_millis(1500);
 /// A worker that was asked to go looks this long for word from the master that the whole service ends: a supervisor may
 /// signal all processes at once. It is also how long handshakes under way get to finish.
 const SETTLING: Duration = Duration::from_millis(100);
+/// The same for a socket of the worker's own, on whose address its siblings listen: whoever is kept off has to wait for a
+/// second, so as few as possible are. It does for handshakes on the machine itself, and from a proxy beside it.
+const OWN_SETTLING: Duration = Duration::from_millis(2);
 /// Clients that keep coming are not served for longer than this once the service ends.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a stopping worker looks around.
@@ -69,7 +72,10 @@ impl Reactor {
     }
 
     pub(super) fn impatience(&self) -> Duration {
-        if self.stopping.is_some() { LOOK } else { EXHAUSTED_PAUSE }
+        match &self.stopping {
+            Some(_) => LOOK.min(self.settling()),
+            None => EXHAUSTED_PAUSE,
+        }
     }
 
     fn has_finished(&mut self) -> bool {
@@ -91,7 +97,7 @@ impl Reactor {
         self.keep_accepting();
         let settled = self.table.is_empty() && !self.ready_to_accept();
         match closed {
-            Some(since) => settled && now >= since + SETTLING,
+            Some(since) => settled && now >= since + self.settling(),
             None if settled || now >= began + PATIENCE => self.close_queue(settled),
             None => false,
         }
@@ -111,7 +117,10 @@ impl Reactor {
                 log::debug!("Cannot keep new connections off {}: {error}", listener.url());
             }
         }
-        // Siblings listen on the address of a socket of one's own, so clients are kept waiting no longer than it takes.
-        !shared && settled && !self.ready_to_accept()
+        false
+    }
+
+    const fn settling(&self) -> Duration {
+        if self.parts.shared { SETTLING } else { OWN_SETTLING }
     }
 }
