@@ -171,13 +171,13 @@ def load(server: Running, clients: int = 2, pause: float = 0.002) -> Iterator[li
     for thread in threads:
         thread.start()
     try:
+        servers.eventually(lambda: latencies, "the clients have begun")
         yield latencies
     finally:
         stopped.set()
         for thread in threads:
             thread.join()
     assert not failures, failures[:5]
-    assert latencies
 
 
 @pytest.fixture

@@ -37,6 +37,9 @@ impl Inheritance {
             Some(Handover::Resume(past)) => (past.sockets.clone(), Some(*past), None),
             Some(Handover::Trial) | None => return Self::default(),
         };
+        if predecessor.is_some() {
+            notice_its_end();
+        }
         let open = adopt(&sockets);
         kept.passed = sockets.passed;
         Self { open, past, predecessor }
@@ -106,6 +109,14 @@ fn adopt(sockets: &Sockets) -> Vec<Arc<Listener>> {
         }
     });
     adopted.collect()
+}
+
+/// The end of the older master wakes the loop, which would otherwise see it up to a second later.
+fn notice_its_end() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = nix::sys::prctl::set_pdeathsig(Some(nix::sys::signal::Signal::SIGCHLD)) {
+        log::debug!("The end of the older master will be noticed late: {error}");
+    }
 }
 
 fn predecessor(sources: &Sources) -> Option<i32> {

@@ -82,9 +82,17 @@ fn other_process(path: &Path) -> Option<i32> {
     let pid = read(path).filter(|pid| pid.cast_unsigned() != std::process::id())?;
     match kill(Pid::from_raw(pid), None) {
         // EPERM: it lives, as somebody else.
-        Ok(()) | Err(Errno::EPERM) => Some(pid),
-        Err(_) => None,
+        Ok(()) | Err(Errno::EPERM) if !has_ended(pid) => Some(pid),
+        _ => None,
     }
+}
+
+/// A process that nobody has reaped yet can still be signalled. Field 3 of proc_pid_stat(5), after a name that may hold
+/// anything; where there is no such file it counts as running.
+fn has_ended(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+    matches!(state, Some('Z' | 'X'))
 }
 
 /// By way of a second file, so that nobody ever reads half a number.
@@ -141,6 +149,21 @@ mod tests {
             let error = PidFile::create(path).unwrap_err();
             assert!(error.to_string().starts_with("Already running on PID 1 "), "{error}");
             assert_eq!(fs::read_to_string(path).unwrap(), "1\n");
+        });
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_process_that_has_ended_but_was_not_reaped_is_gone() {
+        in_a_directory("zombie", |path| {
+            let mut child = std::process::Command::new("true").spawn().unwrap();
+            let pid = child.id().cast_signed();
+            while !has_ended(pid) {
+                std::thread::yield_now();
+            }
+            fs::write(path, format!("{pid}\n")).unwrap();
+            assert!(PidFile::create(path).is_ok());
+            child.wait().unwrap();
         });
     }
 
