@@ -14,8 +14,9 @@ section! {
     "Server mechanics" mechanics: Mechanics {
         /// Load the application before the workers are forked.
         ///
-        /// Workers then share its memory and start at once, but HUP does not load the application's code
-        /// again.
+        /// Workers then share its memory and start at once. HUP loads new code all the same: another process tries
+        /// it first, then the master executes its program again in place, so that the application is imported
+        /// twice.
         preload_app: Flag = false => { flags: &["--preload"] }
 
         /// Whether files go out by sendfile; the flag says no.
