@@ -1,13 +1,15 @@
 """Listening sockets that whoever starts the server passes to it: systemd's variables, and `fd://`."""
 
 import shutil
+import socket
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from client import fetch
-from server import RWSGI, Kind, Running, eventually, free_port, launch, scratch
+from server import APPS, RWSGI, Kind, Running, environment, eventually, free_port, launch, scratch
 
 # Opens what SOCKETS says (name=port, or name=kind) at descriptors from 3 on, and becomes the server.
 LAUNCHER = """
@@ -53,6 +55,23 @@ def test_one_is_chosen_by_name_or_number(serve, chosen: str) -> None:
     log = server.wait_log("Listening at")
     assert fetch(server.address).body == b"hello\n"
     assert f"Listening at: http://127.0.0.1:{server.address[1]} (" in log
+
+
+def test_a_passed_socket_outlives_the_server(tmp_path: Path) -> None:
+    """It belongs to whoever passed it, and the next server gets it as it was."""
+    with socket.create_server(("127.0.0.1", 0)) as passed:
+        passed.set_inheritable(True)
+        for _ in range(2):
+            command = [*RWSGI.program, "-b", f"fd://{passed.fileno()}", "hello:app"]
+            env = environment(tmp_path)
+            with subprocess.Popen(
+                command, cwd=APPS, env=env, close_fds=False, stderr=subprocess.DEVNULL
+            ) as server:
+                try:
+                    assert fetch(passed.getsockname()).body == b"hello\n"
+                finally:
+                    server.terminate()
+            assert server.returncode == 0
 
 
 def test_a_name_that_nothing_has_is_refused(run) -> None:

@@ -130,7 +130,12 @@ impl Listener {
         }
     }
 
-    /// True for addresses that SO_REUSEPORT can share.
+    /// True for a socket that the server was started with.
+    pub const fn is_passed(&self) -> bool {
+        matches!(self.address, Address::Fd(_) | Address::Named(_))
+    }
+
+    /// True for TCP addresses that this server opened: those that SO_REUSEPORT can share.
     pub const fn is_tcp(&self) -> bool {
         matches!(self.address, Address::Tcp { .. } | Address::Tcp6 { .. })
     }
@@ -177,12 +182,10 @@ impl Listener {
     }
 
     /// Lets no new connection into the queue, so that it can be emptied for good. A unix socket needs no such thing: its
-    /// file is removed first.
+    /// file is removed first. One that was passed to this program lives on with whoever passed it, and so must its
+    /// handshakes.
     pub fn refuse_connections(&self) -> io::Result<()> {
-        match self.local {
-            Local::Tcp(_) => handshakes::refuse(self.as_fd()),
-            Local::Unix(_) => Ok(()),
-        }
+        if self.is_tcp() { handshakes::refuse(self.as_fd()) } else { Ok(()) }
     }
 
     /// Gives the file of a unix socket to `owner`.

@@ -41,9 +41,9 @@ impl Reactor {
         }
     }
 
-    /// A connection waits in a queue.
-    pub(super) fn ready_to_accept(&self) -> bool {
-        self.parts.listeners.iter().any(Listener::has_waiting)
+    /// A connection waits in the queue of one of these.
+    pub(super) fn ready_to_accept(&self, among: impl Fn(&Listener) -> bool) -> bool {
+        self.parts.listeners.iter().filter(|listener| among(listener)).any(Listener::has_waiting)
     }
 
     /// A sibling may have been woken for a connection and have died before it took it: nobody else is woken for that

@@ -95,9 +95,14 @@ impl Reactor {
             return self.table.is_empty() && (left || now >= end.min(began + SETTLING));
         }
         self.keep_accepting();
-        let settled = self.table.is_empty() && !self.ready_to_accept();
+        let settled = self.table.is_empty() && !self.ready_to_accept(|_| true);
         match closed {
-            Some(since) => settled && now >= since + self.settling(),
+            // A socket that was passed to the server takes connections on, for whoever gets it next.
+            Some(since) => {
+                now >= since + self.settling()
+                    && self.table.is_empty()
+                    && !self.ready_to_accept(|listener| !listener.is_passed())
+            }
             None if settled || now >= began + PATIENCE => self.close_queue(settled),
             None => false,
         }
