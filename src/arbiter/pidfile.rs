@@ -13,6 +13,8 @@ use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
+use crate::sys::stat::Stat;
+
 #[derive(Debug)]
 pub enum PidFileError {
     Running { pid: i32, path: PathBuf },
@@ -87,12 +89,9 @@ fn other_process(path: &Path) -> Option<i32> {
     }
 }
 
-/// A process that nobody has reaped yet can still be signalled. Field 3 of proc_pid_stat(5), after a name that may hold
-/// anything; where there is no such file it counts as running.
+/// A process that nobody has reaped yet can still be signalled. Where nothing is told of it, it counts as running.
 fn has_ended(pid: i32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
-    matches!(state, Some('Z' | 'X'))
+    Stat::of(pid).is_some_and(|stat| matches!(stat.field(3), Some("Z" | "X")))
 }
 
 /// By way of a second file, so that nobody ever reads half a number.

@@ -10,6 +10,8 @@ use std::path::Path;
 
 use nix::unistd::{Uid, User};
 
+use crate::sys::stat::Stat;
+
 /// TCP_LISTEN in the column `st`.
 const LISTENING: &str = "0A";
 
@@ -104,10 +106,8 @@ fn has_open(pid: i32, inode: u64) -> bool {
         .any(|target| target == Path::new(&wanted))
 }
 
-/// Field 4 of proc_pid_stat(5), counted after the name, which may hold anything.
 fn parent(pid: i32) -> Option<i32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
+    Stat::of(pid)?.field(4)?.parse().ok()
 }
 
 #[cfg(test)]

@@ -14,4 +14,5 @@ pub mod reap;
 pub mod shared;
 pub mod signals;
 pub mod stack;
+pub mod stat;
 pub mod title;

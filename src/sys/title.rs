@@ -7,7 +7,9 @@
 mod linux {
     use std::ffi::CString;
     use std::sync::OnceLock;
-    use std::{fs, ptr, slice};
+    use std::{ptr, slice};
+
+    use crate::sys::stat::Stat;
 
     unsafe extern "C" {
         static mut environ: *mut *mut libc::c_char;
@@ -54,11 +56,9 @@ mod linux {
         Some(area)
     }
 
-    /// Fields 48, 49 and 51 of proc_pid_stat(5), counted after the command name, which may hold spaces.
     fn read_area() -> Option<Area> {
-        let stat = fs::read_to_string("/proc/self/stat").ok()?;
-        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
-        let field = |number: usize| fields.get(number - 3)?.parse().ok();
+        let stat = Stat::of("self")?;
+        let field = |number: usize| stat.field(number)?.parse().ok();
         let (start, argv_end, env_start, env_end) = (field(48)?, field(49)?, field(50)?, field(51)?);
         // Only adjoining areas may be written as one.
         let end = if argv_end == env_start { env_end } else { argv_end };
