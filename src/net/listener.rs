@@ -11,7 +11,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrLike, SockaddrStorage, UnixAddr, bind, getsockname,
@@ -72,17 +72,18 @@ impl Listener {
         Self::open(address, options).map_err(|reason| BindError::new(address, reason))
     }
 
-    /// Opens a socket of one's own on a TCP address, which takes no connection until `listen`.
+    /// Opens a socket on a TCP address, which takes no connection until `listen`.
     pub fn reserve(address: &Address, options: &BindOptions) -> Result<Self, BindError> {
-        let open = || match address {
-            Address::Tcp { host, port } | Address::Tcp6 { host, port } => {
-                let socket = tcp(host, *port, options)?;
-                let local = local(&socket)?;
-                Ok(Self { socket, address: address.clone(), local, host: Some(host.clone()), file: None })
-            }
-            _ => Err(io::ErrorKind::Unsupported.into()),
+        Self::open_tcp(address, options).map_err(|reason| BindError::new(address, reason))
+    }
+
+    fn open_tcp(address: &Address, options: &BindOptions) -> io::Result<Self> {
+        let (Address::Tcp { host, port } | Address::Tcp6 { host, port }) = address else {
+            return Err(io::ErrorKind::Unsupported.into());
         };
-        open().map_err(|reason| BindError::new(address, reason))
+        let socket = tcp(host, *port, options)?;
+        let local = local(&socket)?;
+        Ok(Self { socket, address: address.clone(), local, host: Some(host.clone()), file: None })
     }
 
     pub fn listen(&self, options: &BindOptions) -> io::Result<()> {
@@ -102,19 +103,19 @@ impl Listener {
     }
 
     fn open(address: &Address, options: &BindOptions) -> io::Result<Self> {
-        let (socket, host, file) = match address {
-            Address::Tcp { host, port } | Address::Tcp6 { host, port } => {
-                let socket = tcp(host, *port, options)?;
-                start(&socket, options)?;
-                (socket, Some(host.clone()), None)
+        let (socket, file) = match address {
+            Address::Tcp { .. } | Address::Tcp6 { .. } => {
+                let listener = Self::open_tcp(address, options)?;
+                listener.listen(options)?;
+                return Ok(listener);
             }
-            Address::Unix(path) => (unix_path(path, options)?, None, Some(std::path::absolute(path)?)),
-            Address::Abstract(name) => (unix(&UnixAddr::new_abstract(name)?, options)?, None, None),
-            Address::Fd(number) => (inherited(*number)?, None, None),
+            Address::Unix(path) => (unix_path(path, options)?, Some(std::path::absolute(path)?)),
+            Address::Abstract(name) => (unix(&UnixAddr::new_abstract(name)?, options)?, None),
+            Address::Fd(number) => (inherited(*number)?, None),
             Address::Named(_) => return Err(io::Error::other("no socket of that name was passed")),
         };
         let local = local(&socket)?;
-        Ok(Self { socket, address: address.clone(), local, host, file })
+        Ok(Self { socket, address: address.clone(), local, host: None, file })
     }
 
     /// The address with the port the kernel chose: what a second socket under SO_REUSEPORT binds to.
@@ -274,7 +275,7 @@ fn inherited(number: i32) -> io::Result<OwnedFd> {
     let socket = descriptors::adopt(number).ok_or_else(not_open)?;
     // Both flags were the parent's choice; ours are what the loop and exec need.
     fcntl(&socket, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-    fcntl(&socket, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    descriptors::keep_on_exec(&socket, false)?;
     Ok(socket)
 }
 

@@ -33,7 +33,8 @@ pub fn keep_on_exec(fd: &impl AsFd, keep: bool) -> io::Result<()> {
 
 /// Puts the open file behind `file` behind `number`, open also on exec: a standard stream.
 pub fn put_at(file: &impl AsFd, number: RawFd) -> io::Result<()> {
-    // SAFETY: what was behind `number` is closed by the kernel; the caller says that nobody owns it.
+    // SAFETY: dup2 closes what was behind `number` and opens it again in one step, so whoever owns that number owns an
+    // open descriptor before and after.
     match unsafe { libc::dup2(file.as_fd().as_raw_fd(), number) } {
         -1 => Err(io::Error::last_os_error()),
         _ => Ok(()),
@@ -42,14 +43,9 @@ pub fn put_at(file: &impl AsFd, number: RawFd) -> io::Result<()> {
 
 /// Puts the open file behind `fresh` behind `target`'s number, closed on exec.
 pub fn replace(target: &OwnedFd, fresh: &impl AsFd) -> io::Result<()> {
-    let (from, to) = (fresh.as_fd().as_raw_fd(), target.as_raw_fd());
-    // SAFETY: both numbers are open and owned by the arguments; what was behind `to` is closed by the kernel.
-    let result = unsafe { libc::dup2(from, to) };
-    if result == -1 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: sets a flag on a descriptor we own. A failure would leave it open in programs the application starts.
-    unsafe { libc::fcntl(to, libc::F_SETFD, libc::FD_CLOEXEC) };
+    put_at(fresh, target.as_raw_fd())?;
+    // A failure would leave it open in programs the application starts.
+    let _ = keep_on_exec(target, false);
     Ok(())
 }
 
@@ -74,9 +70,7 @@ pub fn open_standard_streams() {
 /// Puts /dev/null behind `stream`, for programs it starts as well.
 pub fn silence(stream: &(impl AsFd + ?Sized)) -> io::Result<()> {
     let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
-    // SAFETY: both numbers are open and owned by others for the call; what was behind the stream is closed by the kernel.
-    let result = unsafe { libc::dup2(null.as_raw_fd(), stream.as_fd().as_raw_fd()) };
-    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    put_at(&null, stream.as_fd().as_raw_fd())
 }
 
 /// Accepts one connection, non-blocking and closed on exec, with the peer's address (`None` for unix sockets). A
