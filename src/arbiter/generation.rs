@@ -107,10 +107,15 @@ impl Generation {
         self.listeners.clear();
     }
 
+    /// Workers to keep alive.
+    pub(super) fn size(&self) -> usize {
+        self.settings.workers.workers.min(crate::scoreboard::SLOTS / 2)
+    }
+
     pub(super) fn plan(&self) -> Plan {
         let workers = &self.settings.workers;
         Plan {
-            workers: workers.workers.min(crate::scoreboard::SLOTS / 2),
+            workers: self.size(),
             timeout: workers.timeout,
             graceful_timeout: workers.graceful_timeout,
             drain_delay: workers.drain_delay,

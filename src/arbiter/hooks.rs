@@ -39,7 +39,7 @@ impl Opening {
 
     /// Before anything else.
     pub(super) fn size(&self, py: Python<'_>, generation: &Generation) -> Result<(), HookError> {
-        let size = generation.plan().workers;
+        let size = generation.size();
         self.judge(nworkers_changed(py, &generation.context, &self.server, size, self.resumed))
     }
 
@@ -151,7 +151,7 @@ impl Master {
     pub(super) fn tell_reload(&self, py: Python<'_>, fresh: &Generation) -> Result<(), String> {
         crate::log::install(Arc::clone(&fresh.logs.error), fresh.settings.logging.loglevel);
         log_python(Server::show(&self.server, py, fresh));
-        let (context, size) = (&fresh.context, fresh.plan().workers);
+        let (context, size) = (&fresh.context, fresh.size());
         let told = nworkers_changed(py, context, &self.server, size, Some(self.size_told))
             .and_then(|()| context.hooks.call(py, Hook::OnReload, (&self.server,)));
         told.map_err(|error| {

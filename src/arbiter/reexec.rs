@@ -29,7 +29,7 @@ const COMPLAINT: u64 = 16 * 1024;
 
 /// A process that is trying the new code.
 pub(super) struct Trial {
-    pub(super) pid: i32,
+    pid: i32,
     /// Its standard error.
     complaints: File,
 }
@@ -107,15 +107,17 @@ impl Master {
     fn execute_in_place(&self) -> io::Result<std::convert::Infallible> {
         self.notifier.calm_watchdog();
         let listeners = self.open_listeners();
-        let resume = Resume {
+        let mut resume = Resume {
             sockets: self.describe(&listeners),
             pipes: self.pipes.numbers(),
             board: self.seats.board.file().as_raw_fd(),
             requests: self.seats.past().requests,
-            workers: self.survivors(),
             pidfile: self.pidfile.as_ref().map(|file| file.path().to_owned()),
             ..self.state.past()
         };
+        for worker in &mut resume.workers {
+            worker.slot = self.seats.slot(worker.age).unwrap_or(usize::MAX);
+        }
         let mut inherited: Vec<BorrowedFd<'_>> = listeners.iter().map(|listener| listener.as_fd()).collect();
         inherited.extend(self.pipes.descriptors().map(OwnedFd::as_fd));
         inherited.push(self.seats.board.file());
@@ -135,14 +137,6 @@ impl Master {
     fn describe(&self, listeners: &[Arc<Listener>]) -> Sockets {
         let socket = |listener: &Arc<Listener>| (listener.as_fd().as_raw_fd(), listener.address().clone());
         Sockets { listeners: listeners.iter().map(socket).collect(), passed: self.kept.passed.clone() }
-    }
-
-    fn survivors(&self) -> Vec<super::handover::Survivor> {
-        let mut workers = self.state.past().workers;
-        for worker in &mut workers {
-            worker.slot = self.seats.slot(worker.age).unwrap_or(usize::MAX);
-        }
-        workers
     }
 
     /// Every socket of every generation, once.

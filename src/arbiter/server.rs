@@ -50,7 +50,7 @@ impl Server {
             proc_name: String::new(),
             pidfile: None,
             timeout: 0,
-            num_workers: generation.plan().workers,
+            num_workers: generation.size(),
             worker_age: 0,
             listeners: PyList::empty(py).unbind(),
             workers: PyDict::new(py).unbind(),
