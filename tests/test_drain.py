@@ -32,7 +32,7 @@ def test_it_serves_during_the_drain_delay(serve) -> None:
     server.wait_log("Handling signal: term")
     while time.monotonic() - start < 1.7:
         assert fetch(server.address).status == 200
-        time.sleep(0.01)
+        time.sleep(0.01)  # between two requests
     assert server.workers() == workers
     assert server.wait_exit() == 0
     assert time.monotonic() - start < 4

@@ -74,7 +74,7 @@ def test_a_quarter_of_the_workers_at_a_time(worn, unfailing) -> None:
     with unfailing(server):
         while set(before) & set(server.workers()):
             counts.add(len(server.workers()))
-            time.sleep(0.005)
+            time.sleep(0.005)  # between two looks
     # One successor beside the four, and one that is on its way out.
     assert 4 <= min(counts) and max(counts) <= 6, counts
 

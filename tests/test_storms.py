@@ -25,7 +25,7 @@ STORMS = {
 def storm(pid: int, numbers: tuple[signal.Signals, ...]) -> None:
     for number in range(COUNT):
         os.kill(pid, numbers[number % len(numbers)])
-        time.sleep(SECONDS / COUNT)
+        time.sleep(SECONDS / COUNT)  # the pace: equal signals that wait become one
 
 
 def descriptors(pid: int) -> list[str]:
@@ -108,7 +108,7 @@ def test_a_storm_of_stops_is_one_stop(serve) -> None:
     start = time.monotonic()
     while server.process.poll() is None and time.monotonic() - start < 5:
         server.send(signal.SIGTERM)
-        time.sleep(0.001)
+        time.sleep(0.001)  # the pace: equal signals that wait become one
     assert server.wait_exit() == 0
     assert server.descendants() == []
 

@@ -17,7 +17,7 @@ import ctypes, os, sys, time
 PR_SET_CHILD_SUBREAPER = 36
 assert ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
 if os.fork() == 0:
-    time.sleep(1)
+    time.sleep(1)  # until the parent is the server
     os._exit(4)
 os.execv(sys.argv[1], sys.argv[1:])
 """

@@ -68,7 +68,7 @@ def test_who_comes_after_term_is_answered_or_not_taken(serve, pool, queued) -> N
     while server.process.poll() is None:
         with contextlib.suppress(ConnectionRefusedError):
             late += queued(server, 1)
-        time.sleep(0.1)
+        time.sleep(0.1)  # one at a time, over the whole of the stop
     assert first.result().body == b"hello\n"
     assert all(connection.response().body == b"hello\n" for connection in late)
     assert server.wait_exit() == 0
