@@ -37,8 +37,8 @@ impl Totals {
 }
 
 impl Seats {
-    pub(super) const fn new(board: Scoreboard) -> Self {
-        Self { board, taken: Vec::new(), past: Totals { requests: 0, latencies: Latencies::EMPTY } }
+    pub(super) fn new(board: Scoreboard) -> Self {
+        Self { board, taken: Vec::new(), past: Totals::default() }
     }
 
     /// The seats of the program before this one, with their workers in them.

@@ -53,8 +53,6 @@ pub(super) fn increase(counter: &AtomicU64, by: u64) {
 }
 
 impl Latencies {
-    pub const EMPTY: Self = Self { buckets: [0; BUCKETS], microseconds: 0 };
-
     pub fn add(&mut self, other: &Self) {
         for (total, more) in self.buckets.iter_mut().zip(other.buckets) {
             *total = total.saturating_add(more);
