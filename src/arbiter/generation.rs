@@ -123,12 +123,6 @@ impl Generation {
             terminal: terminal(),
         }
     }
-
-    /// The name in process titles.
-    pub(super) fn name(&self) -> &str {
-        let settings = &self.settings;
-        settings.naming.proc_name.as_deref().or(settings.app_spec()).unwrap_or("rwsgi")
-    }
 }
 
 /// A terminal can send this process signals of its own accord.

@@ -239,7 +239,7 @@ impl Master {
     /// A master beside an older one shows that it is the second.
     pub(super) fn title_name(&self, generation: &Generation) -> String {
         let suffix = if self.state.predecessor().is_some() { ".2" } else { "" };
-        format!("{}{suffix}", generation.name())
+        format!("{}{suffix}", generation.settings.name())
     }
 
     /// The older master is gone: this one takes its names.

@@ -71,8 +71,8 @@ impl Server {
         server.app = context.app.clone_ref(py);
         server.address = address.unbind();
         server.listeners = listeners.unbind();
-        context.cfg.get().proc_name().clone_into(&mut server.proc_name);
         let settings = &generation.settings;
+        settings.name().clone_into(&mut server.proc_name);
         server.timeout = settings.workers.timeout.as_secs();
         server.pidfile = settings.mechanics.pidfile.as_ref().map(|path| path.display().to_string());
         Ok(())

@@ -54,6 +54,11 @@ impl Settings {
         row(name).map(|row| (row.show)(self))
     }
 
+    /// What the server is called in process titles and by hooks.
+    pub fn name(&self) -> &str {
+        self.naming.proc_name.as_deref().or(self.app_spec()).unwrap_or("rwsgi")
+    }
+
     /// Where the value of the setting called `name` came from.
     pub fn origin(&self, name: &str) -> &Origin {
         self.origins.get(name).unwrap_or(&Origin::Default)

@@ -51,10 +51,6 @@ impl Config {
         &self.settings
     }
 
-    pub fn proc_name(&self) -> &str {
-        self.settings.naming.proc_name.as_deref().or(self.settings.app_spec()).unwrap_or_default()
-    }
-
     /// Whom the workers are or will be. One that has become it may change no more, and is what it was to be.
     fn ids(&self) -> (u32, u32) {
         let identity = &self.settings.identity;
@@ -67,7 +63,7 @@ impl Config {
         let settings = &*self.settings;
         Ok(Some(match name {
             "address" => self.address(py)?.into_any(),
-            "proc_name" => self.proc_name().into_pyobject(py)?.into_any(),
+            "proc_name" => settings.name().into_pyobject(py)?.into_any(),
             "default_proc_name" => settings.app_spec().into_pyobject(py)?.into_any(),
             "worker_class_str" => settings.workers.worker_class.as_str().into_pyobject(py)?.into_any(),
             "is_ssl" => false.into_pyobject(py)?.to_owned().into_any(),
