@@ -78,7 +78,7 @@ def test_a_worker_that_cannot_change_does_not_serve(kind: Kind, public: Path) ->
 
 def test_initgroups_is_what_happens_anyway(serve, public: Path) -> None:
     server = serve("--initgroups", "-u", USER.pw_name, app="who:app", cwd=public)
-    server.wait_log("'--initgroups' has no effect: workers always have all groups")
+    server.wait_log("--initgroups has no effect: workers always have all groups")
 
 
 def test_a_low_port_without_the_right_to_it(kind: Kind) -> None:

@@ -47,7 +47,7 @@ pub enum Side {
 
 /// What will be lost, for the terminal.
 pub fn warnings(settings: &Settings, notified: bool) -> Vec<String> {
-    let kept = |fd: &dyn AsFd| settings.mechanics.enable_stdio_inheritance && !isatty(fd).unwrap_or(false);
+    let kept = |fd: &dyn AsFd| settings.logging.enable_stdio_inheritance && !isatty(fd).unwrap_or(false);
     let lost = [
         ("--error-logfile", settings.logging.errorlog == "-" && !kept(&io::stderr())),
         ("--access-logfile", settings.logging.accesslog.as_deref() == Some("-") && !kept(&io::stdout())),
@@ -114,7 +114,7 @@ impl Launcher {
             return Ok(());
         }
         self.say("detached", 1);
-        let inherit = settings.mechanics.enable_stdio_inheritance;
+        let inherit = settings.logging.enable_stdio_inheritance;
         descriptors::silence(&io::stdin())?;
         for stream in [&io::stdout() as &dyn AsFd, &io::stderr()] {
             if !inherit || isatty(stream).unwrap_or(false) {

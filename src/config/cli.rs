@@ -95,18 +95,20 @@ fn argument(row: &'static Row) -> Arg {
     let argument = flagged(Arg::new(row.name), row.facts.flags, row.takes)
         .help(short_help(row))
         .long_help(long_help(row))
-        .help_heading(row.section);
-    if row.takes == Takes::Nothing { argument } else { argument.value_name(row.facts.metavar) }
+        .help_heading(row.section)
+        // Known to the parser all the same, so that it is refused for what it is.
+        .hide(!row.works());
+    match row.takes {
+        Takes::Nothing => argument,
+        Takes::Optional(missing) => {
+            argument.value_name(row.facts.metavar).num_args(0..=1).default_missing_value(missing)
+        }
+        _ => argument.value_name(row.facts.metavar),
+    }
 }
 
-/// Known to the parser so that it is refused for what it is, and hidden from help.
 fn refused_argument(setting: &'static Unsupported) -> Arg {
-    let argument = flagged(Arg::new(setting.name), setting.flags, setting.takes).hide(true);
-    if setting.name == "proxy_protocol" {
-        // gunicorn's one flag with an optional value.
-        return argument.num_args(0..=1).default_missing_value("auto");
-    }
-    argument
+    flagged(Arg::new(setting.name), setting.flags, setting.takes).hide(true)
 }
 
 fn flagged(mut argument: Arg, flags: &[&'static str], takes: Takes) -> Arg {
@@ -126,7 +128,7 @@ fn flagged(mut argument: Arg, flags: &[&'static str], takes: Takes) -> Arg {
         .action(match takes {
             Takes::Nothing => ArgAction::SetTrue,
             Takes::Items => ArgAction::Append,
-            Takes::Value | Takes::Number => ArgAction::Set,
+            Takes::Value | Takes::Number | Takes::Optional(_) => ArgAction::Set,
         })
         // `-w -1` is a bad number, not an unknown flag.
         .allow_negative_numbers(takes != Takes::Nothing)
@@ -169,7 +171,9 @@ fn given(matches: &ArgMatches, id: &str, flags: &[&str], takes: Takes) -> Option
     match takes {
         Takes::Nothing => matches.get_flag(id).then(|| Raw::Bool(!primary(flags).starts_with("--no-"))),
         Takes::Items => matches.get_many::<String>(id).map(Raw::strings),
-        Takes::Value | Takes::Number => matches.get_one::<String>(id).map(|text| Raw::from(text.as_str())),
+        Takes::Value | Takes::Number | Takes::Optional(_) => {
+            matches.get_one::<String>(id).map(|text| Raw::from(text.as_str()))
+        }
     }
 }
 

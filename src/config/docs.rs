@@ -27,19 +27,14 @@ spaces and may be quoted as in a shell; an empty variable counts as unset where 
 flags may be shortened as long as they are unambiguous; of a flag given twice the last one counts.
 
 `rwsgi --print-config` prints every value and where it came from. *Changed by* says what it takes for a new
-value to reach a running server.
+value to reach a running server. Another value than the default is an error where a setting is not supported
+yet, and told with a warning where it has no effect.
 ";
 
 const UNSUPPORTED_HEAD: &str = "
 ## gunicorn settings that are not supported yet
 
 In a config file they may be left at gunicorn's default; anything else is an error that names the line.
-";
-
-const MOOT_HEAD: &str = "
-## gunicorn settings without effect
-
-They are accepted with a warning.
 ";
 
 pub fn settings_markdown() -> String {
@@ -52,14 +47,9 @@ pub fn settings_markdown() -> String {
         }
         text.push_str(&entry(row));
     }
-    let (moot, missing): (Vec<_>, Vec<_>) = UNSUPPORTED.iter().partition(|setting| setting.moot.is_some());
     text.push_str(UNSUPPORTED_HEAD);
-    text.push_str(&format!("\n{}.\n", missing.iter().map(|s| shown(s)).collect::<Vec<_>>().join(", ")));
-    text.push_str(MOOT_HEAD);
-    text.push('\n');
-    for setting in moot {
-        text.push_str(&format!("- {}: {}.\n", shown(setting), setting.moot.unwrap_or_default()));
-    }
+    let missing = UNSUPPORTED.iter().map(shown).collect::<Vec<_>>();
+    text.push_str(&format!("\n{}.\n", missing.join(", ")));
     text
 }
 
@@ -76,12 +66,22 @@ fn entry(row: &Row) -> String {
     text.push_str(&format!("| Value | {} |\n", (row.allowed)()));
     text.push_str(&format!("| Default | {} |\n", row.default_text()));
     text.push_str(&format!("| Environment | {} |\n", variables.join(", ")));
-    text.push_str(&format!("| Changed by | {} |\n", row.facts.live.describe()));
+    if let Some(why) = row.facts.not_yet {
+        text.push_str(&format!("| Supported | not yet: {why} |\n"));
+    } else if let Some(why) = row.facts.moot {
+        text.push_str(&format!("| Effect | none: {why} |\n"));
+    } else {
+        text.push_str(&format!("| Changed by | {} |\n", row.facts.live.describe()));
+    }
     text
 }
 
 fn flags(row: &Row) -> String {
-    let value = if row.takes == Takes::Nothing { String::new() } else { format!(" {}", row.facts.metavar) };
+    let value = match row.takes {
+        Takes::Nothing => String::new(),
+        Takes::Optional(_) => format!(" [{}]", row.facts.metavar),
+        _ => format!(" {}", row.facts.metavar),
+    };
     row.facts.flags.iter().map(|flag| format!("`{flag}{value}`")).collect::<Vec<_>>().join(", ")
 }
 

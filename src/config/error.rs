@@ -44,9 +44,27 @@ impl ConfigError {
             Reject::Because(reason) => format!("{reason} (allowed: {allowed})"),
             Reject::Unsupported(reason) => reason.clone(),
         };
-        let flag = row.facts.flags.iter().find(|flag| flag.starts_with("--"));
-        let name = if on_command_line { flag.unwrap_or(&row.name) } else { &row.name };
+        let name = row.shown(on_command_line);
         Self { exit_code, message: format!("{origin}: invalid value for {name}: {raw}: {reason}") }
+    }
+}
+
+impl Row {
+    /// What another value than the default comes to.
+    pub(super) fn judge(&self, origin: &Origin) -> Result<Option<Warning>, ConfigError> {
+        let on_command_line = matches!(origin, Origin::Cli | Origin::CmdArgs(_));
+        let name = self.shown(on_command_line);
+        if let Some(why) = self.facts.not_yet {
+            let message = format!("{origin}: {name} is not supported yet: {why}");
+            return Err(ConfigError { exit_code: if on_command_line { 2 } else { 1 }, message });
+        }
+        Ok(self.facts.moot.map(|why| Warning(format!("{origin}: {name} has no effect: {why}"))))
+    }
+
+    /// As the user wrote it: its name, or the flag.
+    fn shown(&self, on_command_line: bool) -> &'static str {
+        let flag = self.facts.flags.iter().find(|flag| flag.starts_with("--"));
+        flag.filter(|_| on_command_line).unwrap_or(&self.name)
     }
 }
 

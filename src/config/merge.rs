@@ -85,6 +85,9 @@ impl Merge {
         for Assignment { row, raw, origin } in layer.assignments {
             (row.set)(&mut self.settings, &raw)
                 .map_err(|reject| ConfigError::invalid(row, &raw, &origin, &reject))?;
+            if !row.has_default(&self.settings) {
+                self.warnings.extend(row.judge(&origin)?);
+            }
             self.settings.origins.insert(row.name, origin);
         }
         self.warnings.extend(layer.warnings);

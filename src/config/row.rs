@@ -42,10 +42,22 @@ pub struct Facts {
     pub live: Live,
     /// Shown in the documentation instead of the default, when that depends on where the server is started.
     pub default_is: Option<&'static str>,
+    /// Why it may only have its default: what it is about does not exist yet. A clause.
+    pub not_yet: Option<&'static str>,
+    /// Why another value than the default changes nothing, and is told so. A clause.
+    pub moot: Option<&'static str>,
 }
 
 impl Facts {
-    pub const NONE: Self = Self { flags: &[], metavar: "", env: &[], live: Live::Restart, default_is: None };
+    pub const NONE: Self = Self {
+        flags: &[],
+        metavar: "",
+        env: &[],
+        live: Live::Restart,
+        default_is: None,
+        not_yet: None,
+        moot: None,
+    };
 }
 
 #[derive(Debug)]
@@ -86,6 +98,15 @@ impl Row {
     /// Every variable that sets it, the one that wins first.
     pub fn variables(&self) -> impl Iterator<Item = String> {
         std::iter::once(self.variable()).chain(self.facts.env.iter().map(|(name, _)| (*name).to_owned()))
+    }
+
+    /// Whether setting it does what its documentation says.
+    pub fn works(&self) -> bool {
+        self.facts.not_yet.is_none() && self.facts.moot.is_none()
+    }
+
+    pub(super) fn has_default(&self, settings: &Settings) -> bool {
+        (self.show)(settings) == (self.show)(&Settings::default())
     }
 
     pub fn default_text(&self) -> String {

@@ -9,9 +9,11 @@ use crate::config::raw::Raw;
 /// Declares an enum that is its own kind. A function after `else` may say more about a text that is not
 /// listed.
 macro_rules! choice {
+    (@takes) => { Takes::Value };
+    (@takes $takes:expr) => { $takes };
     (
         $(#[$attribute:meta])*
-        $type:ident { $($(#[$variant_attribute:meta])* $variant:ident = $text:literal),+ $(,)? } else $explain:expr
+        $type:ident { $($(#[$variant_attribute:meta])* $variant:ident = $text:literal),+ $(,)? } else $explain:expr $(, takes $takes:expr)?
     ) => {
         $(#[$attribute])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +29,15 @@ macro_rules! choice {
 
         impl Kind for $type {
             type Value = Self;
-            const TAKES: Takes = Takes::Value;
+            const TAKES: Takes = choice!(@takes $($takes)?);
 
             fn parse(raw: &Raw) -> Result<Self, Reject> {
-                match text_of(raw)?.to_ascii_lowercase().as_str() {
+                // Where a choice is between on and off, Python has words of its own for them.
+                let text = match raw {
+                    Raw::Bool(truth) => if *truth { "true" } else { "false" },
+                    _ => text_of(raw)?,
+                };
+                match text.to_ascii_lowercase().as_str() {
                     $($text => Ok(Self::$variant),)+
                     other => ($explain)(other),
                 }
@@ -65,6 +72,49 @@ choice! {
         Refuse = "refuse",
         Dangerous = "dangerous",
     } else |_: &str| Err(Reject::Kind)
+}
+
+choice! {
+    /// Which event loop runs an ASGI application.
+    AsgiLoop { Auto = "auto", Asyncio = "asyncio", Uvloop = "uvloop" } else |_: &str| Err(Reject::Kind)
+}
+
+choice! {
+    /// Whether an ASGI application is told of the beginning and the end.
+    AsgiLifespan { Auto = "auto", On = "on", Off = "off" } else |_: &str| Err(Reject::Kind)
+}
+
+choice! {
+    /// gunicorn's parsers.
+    HttpParser { Auto = "auto", Fast = "fast", Python = "python" } else |_: &str| Err(Reject::Kind)
+}
+
+choice! {
+    /// What clients speak.
+    Protocol { Http = "http", Uwsgi = "uwsgi" } else |_: &str| Err(Reject::Kind)
+}
+
+choice! {
+    /// How HTTP/2 may begin without TLS.
+    Cleartext {
+        Off = "off",
+        PriorKnowledge = "prior-knowledge",
+        Upgrade = "upgrade",
+        Both = "both",
+    } else |other: &str| match other {
+        "false" => Ok(Cleartext::Off),
+        "true" => Ok(Cleartext::PriorKnowledge),
+        _ => Err(Reject::Kind),
+    }
+}
+
+choice! {
+    /// Which version of the PROXY protocol begins a connection. On the command line the word may be left out.
+    ProxyProtocol { Off = "off", V1 = "v1", V2 = "v2", Auto = "auto" } else |other: &str| match other {
+        "false" | "none" | "0" => Ok(ProxyProtocol::Off),
+        "true" | "1" => Ok(ProxyProtocol::Auto),
+        _ => Err(Reject::Kind),
+    }, takes Takes::Optional("auto")
 }
 
 choice! {

@@ -35,6 +35,26 @@ impl Kind for Binds {
     }
 }
 
+/// Any strings.
+pub struct Strings;
+
+impl Kind for Strings {
+    type Value = Vec<String>;
+    const TAKES: Takes = Takes::Items;
+
+    fn parse(raw: &Raw) -> Result<Vec<String>, Reject> {
+        items(raw)
+    }
+
+    fn to_raw(value: &Vec<String>) -> Raw {
+        Raw::strings(value)
+    }
+
+    fn allowed() -> String {
+        "a string, or a list of them".to_owned()
+    }
+}
+
 /// Directories for `sys.path`, from one text with commas.
 pub struct SearchPath;
 

@@ -11,10 +11,12 @@ mod list;
 mod number;
 mod text;
 
-pub use choice::{HeaderMap, Level, WorkerClass};
+pub use choice::{
+    AsgiLifespan, AsgiLoop, Cleartext, HeaderMap, HttpParser, Level, Protocol, ProxyProtocol, WorkerClass,
+};
 pub use hook::{Hook, HookRef};
-pub use list::{Binds, HeaderNames, Networks, SchemeHeaders, SearchPath, Variables};
-pub use number::{Count, Mode, OneThread, Seconds, Size};
+pub use list::{Binds, HeaderNames, Networks, SchemeHeaders, SearchPath, Strings, Variables};
+pub use number::{Constant, Count, Mode, OneThread, Seconds, Size};
 pub use text::{Account, Directory, Flag, OptionalFlag, OptionalPath, OptionalText, Text};
 
 use super::raw::Raw;
@@ -39,6 +41,8 @@ pub enum Takes {
     /// Nothing: its presence means `True`, or `False` for `--no-…`.
     Nothing,
     Value,
+    /// A value, or nothing, which means this one.
+    Optional(&'static str),
     Number,
     /// One item each time it is given.
     Items,

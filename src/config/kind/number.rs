@@ -122,6 +122,29 @@ impl Kind for Size {
     }
 }
 
+/// A constant of a Python module, by name or number.
+pub struct Constant;
+
+impl Kind for Constant {
+    type Value = Raw;
+    const TAKES: Takes = Takes::Value;
+
+    fn parse(raw: &Raw) -> Result<Raw, Reject> {
+        match raw {
+            Raw::Int(_) => Ok(raw.clone()),
+            _ => text_of(raw).map(|text| base_0(text).map_or_else(|| Raw::from(text), Raw::Int)),
+        }
+    }
+
+    fn to_raw(value: &Raw) -> Raw {
+        value.clone()
+    }
+
+    fn allowed() -> String {
+        "a number or a name".to_owned()
+    }
+}
+
 /// A number of threads, of which only one is supported.
 pub struct OneThread;
 

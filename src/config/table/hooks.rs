@@ -94,5 +94,8 @@ section! {
         /// `def on_exit(server)`, in the master: the workers are gone and the pid file is removed. If it raises, the exit
         /// status is 1.
         on_exit: Hook = None => { live: Live::Reload }
+
+        /// Called to make the context of TLS connections.
+        ssl_context: Hook = None => { not_yet: Some("rwsgi does not speak TLS") }
     }
 }

@@ -1,12 +1,12 @@
-//! The section "Worker identity": who the workers are, when the master is root.
+//! The section "Server mechanics", continued: who the workers are, when the master is root.
 //!
 //! Read next: `src/sys/identity.rs`, which makes them so.
 
-use crate::config::kind::Account;
+use crate::config::kind::{Account, Flag};
 use crate::config::row::{Live, section};
 
 section! {
-    "Worker identity" identity: Identity {
+    "Server mechanics" identity: Identity {
         /// User that workers run as, by name or number.
         ///
         /// The master stays what it is, so that it can bind low ports and open logs; it must be root. Workers get
@@ -20,6 +20,11 @@ section! {
         group: Account = None => {
             flags: &["-g", "--group"], metavar: "GROUP",
             default_is: Some("the group of `user`, else of who starts the server"), live: Live::Workers,
+        }
+
+        /// Give workers all groups of their user.
+        initgroups: Flag = false => {
+            flags: &["--initgroups"], moot: Some("workers always have all groups of their user"),
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Read next: `src/log`, which writes them.
 
-use crate::config::kind::{Level, OptionalText, Text};
+use crate::config::kind::{Flag, Level, OptionalText, Text};
 use crate::config::row::{Live, section};
 
 section! {
@@ -45,5 +45,10 @@ section! {
 
         /// Least severe level the error log shows.
         loglevel: Level = Level::Info => { flags: &["--log-level"], metavar: "LEVEL", live: Live::Reload }
+
+        /// Keep standard output and error in a daemon.
+        ///
+        /// Unless they are a terminal. Otherwise they lead to `/dev/null`, as its standard input always does.
+        enable_stdio_inheritance: Flag = false => { flags: &["-R", "--enable-stdio-inheritance"] }
     }
 }

@@ -45,11 +45,6 @@ section! {
         /// the message of that. Name a file for the error log: the terminal is let go.
         daemon: Flag = false => { flags: &["-D", "--daemon"] }
 
-        /// Keep standard output and error in a daemon.
-        ///
-        /// Unless they are a terminal. Otherwise they lead to `/dev/null`, as its standard input always does.
-        enable_stdio_inheritance: Flag = false => { flags: &["-R", "--enable-stdio-inheritance"] }
-
         /// Variable for the application's environment; may be repeated.
         ///
         /// `NAME=VALUE`, split at the first `=`.
@@ -59,6 +54,15 @@ section! {
 
         /// File that holds the master's process id.
         pidfile: OptionalPath = None => { flags: &["-p", "--pid"], metavar: "FILE", live: Live::Reload }
+
+        /// Directory of the workers' heartbeat files.
+        worker_tmp_dir: OptionalPath = None => {
+            flags: &["--worker-tmp-dir"], metavar: "DIR",
+            moot: Some("workers show that they live through shared memory, not a file"),
+        }
+
+        /// Directory of uploads.
+        tmp_upload_dir: OptionalPath = None => { moot: Some("uploads go to no file") }
 
         /// Permission bits that new UNIX sockets lack.
         ///

@@ -34,12 +34,20 @@ sections! {
     config_file: ConfigFile,
     socket: Socket,
     workers: Workers,
+    asgi: Asgi,
     mechanics: Mechanics,
     identity: Identity,
+    protocols: Protocols,
+    leniency: Leniency,
     logging: Logging,
     security: Security,
+    ssl: Ssl,
+    http2: Http2,
     naming: Naming,
     hooks: Hooks,
+    dirty: Dirty,
+    dirty_hooks: DirtyHooks,
+    control: Control,
     debugging: Debugging,
 }
 
@@ -56,7 +64,9 @@ impl Settings {
 
     /// What the server is called in process titles and by hooks.
     pub fn name(&self) -> &str {
-        self.naming.proc_name.as_deref().or(self.app_spec()).unwrap_or("rwsgi")
+        let naming = &self.naming;
+        let named = naming.proc_name.as_deref().or(naming.default_proc_name.as_deref());
+        named.or(self.app_spec()).unwrap_or("rwsgi")
     }
 
     /// Where the value of the setting called `name` came from.

@@ -11,5 +11,10 @@ section! {
         ///
         /// Without it the titles show the application.
         proc_name: OptionalText = None => { flags: &["-n", "--name"], metavar: "NAME", live: Live::Workers }
+
+        /// Name in the process titles, if proc_name is not set.
+        default_proc_name: OptionalText = None => {
+            default_is: Some("the application"), live: Live::Workers,
+        }
     }
 }

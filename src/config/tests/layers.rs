@@ -264,145 +264,41 @@ fn a_value_is_checked_also_where_it_is_replaced() {
 }
 
 #[test]
-fn gunicorn_settings_to_come_are_refused_unless_they_ask_for_nothing() {
+fn what_does_not_exist_yet_may_have_its_default_alone() {
     let function = Raw::Callable("<function ssl_context>".into());
-    for (name, value) in
-        [("reload", Raw::Bool(true)), ("ssl_context", function), ("certfile", Raw::from("a"))]
-    {
+    for (name, value) in [
+        ("protocol", Raw::from("uwsgi")),
+        ("ssl_context", function),
+        ("certfile", Raw::from("a")),
+        ("http2_cleartext", Raw::Bool(true)),
+        ("dirty_workers", Raw::Int(1)),
+    ] {
         let error = start("").file(&[("x", Raw::None), (name, value)]).error();
-        let expected =
-            format!("'{name}' is a gunicorn setting that rwsgi does not support yet (conf.py:2); remove it");
-        assert_eq!((error.exit_code, error.message), (1, expected));
+        assert_eq!(error.exit_code, 1);
+        let expected = format!("conf.py:2: {name} is not supported yet: ");
+        assert!(error.message.starts_with(&expected), "{error}");
     }
-    for args in ["--spew", "--reload", "--paste p", "--proxy-protocol", "--certfile=a"] {
+    for args in ["--permit-obsolete-folding", "--proxy-protocol", "--certfile=a"] {
         let error = start(args).error();
-        assert!(
-            error.exit_code == 2 && error.message.contains("(command line); remove it"),
-            "{args}: {error}"
-        );
+        let expected = format!("command line: {} is not supported yet: ", args.trim_end_matches("=a"));
+        assert!(error.exit_code == 2 && error.message.starts_with(&expected), "{error}");
     }
+    let misspelled = start("").file(&[("protocol", Raw::from("htpt"))]).error();
+    assert!(misspelled.message.ends_with("must be http or uwsgi"), "{misspelled}");
     let harmless = [
-        ("spew", Raw::Bool(false)),
         ("user", Raw::None),
-        ("paste", Raw::None),
         ("protocol", Raw::from("http")),
         ("proxy_protocol", Raw::Bool(false)),
-        ("raw_paste_global_conf", Raw::List(vec![])),
+        ("proxy_allow_ips", Raw::from("127.0.0.1, ::1")),
         ("dirty_timeout", Raw::from("300")),
         ("suppress_ragged_eofs", Raw::Bool(true)),
-        ("statsd_prefix", Raw::from("")),
     ];
     assert_eq!(start("--dirty-timeout 300 --suppress-ragged-eofs").file(&harmless).warnings(), [""; 0]);
+}
+
+#[test]
+fn what_changes_nothing_is_told() {
     let warnings = start("--worker-tmp-dir /dev/shm").warnings();
     assert_eq!(warnings.len(), 1);
-    assert!(warnings[0].starts_with("command line: '--worker-tmp-dir' has no effect: "), "{warnings:?}");
-}
-
-#[test]
-fn a_callable_is_a_value_for_hooks_only() {
-    let function = || Raw::Callable("<function f>".into());
-    let settings = start("").file(&[("pre_fork", function()), ("post_fork", Raw::from("a.b"))]).settings();
-    assert_eq!(settings.value("pre_fork"), Some(function()));
-    assert_eq!(settings.value("post_fork"), Some(Raw::from("a.b")));
-    for (name, value) in [("workers", function()), ("pre_fork", Raw::Int(3)), ("pre_fork", Raw::from("f"))] {
-        let error = start("").file(&[(name, value)]).error();
-        assert!(error.message.starts_with(&format!("conf.py:1: invalid value for {name}: ")), "{error}");
-    }
-    let error = settings.refuse("pre_fork", "it is tired");
-    assert_eq!(error.message, "conf.py:1: invalid value for pre_fork: <function f>: it is tired");
-}
-
-#[test]
-fn a_name_that_nearly_is_a_setting_is_asked_about_once() {
-    let conf = [
-        ("here", Raw::from("dir")),
-        ("config", Raw::Object("<ConfigParser>".into())),
-        ("_wrokers", Raw::Int(1)),
-        ("wrokers", Raw::Int(4)),
-        ("timeouts", Raw::Callable("<function timeouts>".into())),
-        ("BIND", Raw::from(":1")),
-        ("bind", Raw::from(":1")),
-    ];
-    let warnings = start("").file(&conf).warnings();
-    assert_eq!(warnings, ["conf.py:4: unknown setting 'wrokers' (did you mean 'workers'?)"]);
-
-    let server = start("").env("RWSGI_WROKERS", "4").env("RWSGI_BIN", "/x").env("RWSGI_RELOAD", "1");
-    let expected = [
-        "unknown variable 'RWSGI_WROKERS' (did you mean 'RWSGI_WORKERS'?)",
-        "RWSGI_RELOAD: 'reload' is not supported yet",
-    ];
-    assert_eq!(server.warnings(), expected);
-}
-
-#[test]
-fn the_config_file_is_the_one_named_highest() {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let named = |name: &str| Some(ConfigSource::File { path: root.join(name), shown: name.into() });
-    let read = |mut server: Start| {
-        server.parsed().expect("the configuration is good");
-        server.read
-    };
-    assert_eq!(read(start("")), None);
-    assert_eq!(read(start("").env("RWSGI_CONFIG", "Cargo.toml")), named("Cargo.toml"));
-    let server = || start("").env("RWSGI_CONFIG", "Cargo.toml").env("RWSGI_CMD_ARGS", "-c LICENSE");
-    assert_eq!(read(server()), named("LICENSE"));
-    let mut server = server();
-    server.sources.argv = vec!["-cfile:./build.rs".into()];
-    assert_eq!(read(server), named("build.rs"));
-    assert_eq!(read(start("-c python:a.b")), Some(ConfigSource::Module("a.b".into())));
-}
-
-#[test]
-fn a_default_config_file_is_read_from_the_launch_directory() {
-    let directory = std::env::temp_dir().join(format!("rwsgi-config-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    let read = |args: &str| {
-        let mut server = start(args);
-        server.sources.cwd = directory.clone();
-        server.parsed().expect("the configuration is good");
-        server.read
-    };
-    let found = |name: &str| Some(ConfigSource::File { path: directory.join(name), shown: name.into() });
-    assert_eq!(read(""), None);
-    for name in ["gunicorn.conf.py", "rwsgi.conf.py"] {
-        std::fs::write(directory.join(name), "").unwrap();
-        assert_eq!(read(""), found(name));
-    }
-    assert_eq!(read("--chdir /"), found("rwsgi.conf.py"));
-    assert_eq!(read("-c gunicorn.conf.py"), found("gunicorn.conf.py"));
-    std::fs::remove_dir_all(&directory).unwrap();
-}
-
-#[test]
-fn a_relative_chdir_starts_in_the_launch_directory() {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    assert_eq!(start("--chdir ./src/config/").settings().mechanics.chdir, root.join("src/config"));
-    assert_eq!(start("--chdir /").settings().mechanics.chdir, PathBuf::from("/"));
-}
-
-#[test]
-fn help_and_version_are_answers() {
-    assert!(matches!(start("-v").parsed(), Ok(Parsed::Version)));
-    assert!(matches!(start("--version --wrokers").parsed(), Ok(Parsed::Version)));
-    for args in ["-h", "--help"] {
-        let Ok(Parsed::Help(text)) = start(args).parsed() else { panic!("{args}") };
-        assert!(text.contains("--worker-class"), "{args}");
-    }
-}
-
-#[test]
-fn print_shows_value_and_origin_sorted() {
-    let server = start("-w 3 app:app").env("PORT", "80").file(&[("proc_name", Raw::from("it's"))]);
-    let text = server.settings().print();
-    let lines: Vec<&str> = text.lines().collect();
-    assert!(lines.is_sorted());
-    let line = |name: &str| {
-        let found = lines.iter().find(|line| line.split_whitespace().next() == Some(name));
-        found.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).unwrap_or_default()
-    };
-    assert_eq!(line("workers"), "workers = 3 # command line");
-    assert_eq!(line("bind"), "bind = ['0.0.0.0:80'] # PORT");
-    assert_eq!(line("proc_name"), "proc_name = \"it's\" # conf.py:1");
-    assert_eq!(line("preload_app"), "preload_app = False # default");
-    assert_eq!(line("wsgi_app"), "wsgi_app = 'app:app' # command line");
+    assert!(warnings[0].starts_with("command line: --worker-tmp-dir has no effect: "), "{warnings:?}");
 }

@@ -125,6 +125,10 @@ fn short_help_gives_each_flag_one_line() {
     for row in rows() {
         let long = row.facts.flags.iter().find(|flag| flag.starts_with("--"));
         let Some(long) = long else { continue };
+        if !row.works() {
+            assert!(!help.split_whitespace().any(|word| word == *long), "{long} is shown");
+            continue;
+        }
         let line = help.lines().find(|line| line.split_whitespace().any(|word| word == *long));
         assert!(line.is_some_and(|line| line.contains(row.summary())), "{}: {line:?}", row.name);
         assert!(help.contains(&format!("\n{}:\n", row.section)), "{}", row.section);

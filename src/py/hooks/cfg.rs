@@ -64,7 +64,13 @@ impl Config {
         Ok(Some(match name {
             "address" => self.address(py)?.into_any(),
             "proc_name" => settings.name().into_pyobject(py)?.into_any(),
-            "default_proc_name" => settings.app_spec().into_pyobject(py)?.into_any(),
+            "default_proc_name" => settings
+                .naming
+                .default_proc_name
+                .as_deref()
+                .or(settings.app_spec())
+                .into_pyobject(py)?
+                .into_any(),
             "worker_class_str" => settings.workers.worker_class.as_str().into_pyobject(py)?.into_any(),
             "is_ssl" => false.into_pyobject(py)?.to_owned().into_any(),
             "uid" | "user" => self.ids().0.into_pyobject(py)?.into_any(),
