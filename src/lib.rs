@@ -35,6 +35,7 @@ mod _rwsgi {
     use std::ffi::OsString;
 
     use pyo3::prelude::*;
+    use pyo3::types::PyList;
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
@@ -44,5 +45,10 @@ mod _rwsgi {
     fn main(py: Python<'_>, argv: Vec<OsString>) -> PyResult<i32> {
         let command = crate::py::surroundings::command_line(py)?;
         Ok(crate::cli::main(py, argv, command))
+    }
+
+    #[pyfunction]
+    fn settings(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
+        crate::py::settings::settings(py)
     }
 }

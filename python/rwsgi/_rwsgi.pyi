@@ -1,6 +1,19 @@
 # The extension module, written in Rust (src/lib.rs).
 
+from typing import Any, TypedDict
+
 __version__: str
+
+class Setting(TypedDict):
+    name: str
+    section: str
+    flags: list[str]
+    default: Any
+    short: str
+    works: bool
 
 def main(argv: list[str]) -> int:
     """Run the server with these arguments (the program's name left out) and return its exit status."""
+
+def settings() -> list[Setting]:
+    """Every setting in documentation order. `works` is false if it may only have its default."""

@@ -6,4 +6,5 @@ pub mod app;
 pub mod config_file;
 pub mod failure;
 pub mod hooks;
+pub mod settings;
 pub mod surroundings;

@@ -1,4 +1,4 @@
-//! The table against itself, against gunicorn's list of settings, and against what is made from it.
+//! The table against itself and against what is made from it.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::config::kind::{HeaderMap, Level, Takes};
 use crate::config::table::{row, rows};
 use crate::config::unsupported::UNSUPPORTED;
-use crate::config::{Raw, Settings, cli, docs, is_setting};
+use crate::config::{Raw, Settings, cli, docs};
 
 #[test]
 fn names_flags_and_variables_are_unique() {
@@ -82,31 +82,6 @@ fn choices_are_listed_and_parse() {
             assert_eq!((row.show)(&settings), Raw::from(choice), "{name}");
         }
     }
-}
-
-/// The settings of gunicorn 27, each either a row or refused by name.
-#[test]
-fn every_gunicorn_setting_is_known() {
-    const GUNICORN: &str = "access_log_format accesslog asgi_disconnect_grace_period asgi_lifespan asgi_loop backlog bind \
-        ca_certs capture_output casefold_http_method cert_reqs certfile chdir check_config child_exit ciphers config \
-        control_socket control_socket_disable control_socket_mode daemon default_proc_name dirty_apps \
-        dirty_graceful_timeout dirty_post_fork dirty_threads dirty_timeout dirty_worker_exit dirty_worker_init \
-        dirty_workers disable_redirect_access_to_syslog do_handshake_on_connect dogstatsd_tags enable_backlog_metric \
-        enable_stdio_inheritance errorlog forwarded_allow_ips forwarder_headers graceful_timeout group header_map \
-        http2_cleartext http2_initial_window_size http2_max_concurrent_streams http2_max_frame_size \
-        http2_max_header_list_size http_parser http_protocols initgroups keepalive keyfile limit_request_field_size \
-        limit_request_fields limit_request_line logconfig logconfig_dict logconfig_json logger_class loglevel \
-        max_requests max_requests_jitter nworkers_changed on_dirty_starting on_exit on_reload on_starting paste \
-        permit_obsolete_folding permit_unconventional_http_method permit_unconventional_http_version pidfile \
-        post_fork post_request post_worker_init pre_exec pre_fork pre_request preload_app print_config proc_name \
-        protocol proxy_allow_ips proxy_protocol pythonpath raw_env raw_paste_global_conf reload reload_engine \
-        reload_extra_files reuse_port root_path secure_scheme_headers sendfile spew ssl_context ssl_version \
-        statsd_host statsd_prefix strip_header_spaces suppress_ragged_eofs syslog syslog_addr syslog_facility \
-        syslog_prefix threads timeout tmp_upload_dir umask user uwsgi_allow_ips websocket_max_message_size \
-        when_ready worker_abort worker_class worker_connections worker_exit worker_int worker_tmp_dir workers \
-        wsgi_app";
-    let unknown: Vec<&str> = GUNICORN.split_whitespace().filter(|name| !is_setting(name)).collect();
-    assert_eq!(unknown, Vec::<&str>::new());
 }
 
 #[test]

@@ -111,7 +111,7 @@ impl Config {
 }
 
 /// The value as a config file would hold it.
-fn python<'py>(py: Python<'py>, raw: &Raw) -> PyResult<Bound<'py, PyAny>> {
+pub fn python<'py>(py: Python<'py>, raw: &Raw) -> PyResult<Bound<'py, PyAny>> {
     Ok(match raw {
         Raw::Bool(truth) => truth.into_pyobject(py)?.to_owned().into_any(),
         Raw::Int(number) => number.into_pyobject(py)?.into_any(),

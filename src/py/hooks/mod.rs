@@ -19,7 +19,7 @@ use pyo3::types::PyTuple;
 
 pub use app::App;
 pub use callable::Callable;
-pub use cfg::Config;
+pub use cfg::{Config, python};
 pub use logger::Logger;
 pub use socket::Socket;
 
