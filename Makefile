@@ -52,8 +52,9 @@ bench: $(TEST_VENV)/.built  ## measure CPU per request beside gunicorn (needs wr
 soak: $(TEST_VENV)/.built  ## two minutes of reloads, upgrades, recycling and deaths under load, beside gunicorn
 	$(TEST_VENV)/bin/python benches/soak.py
 
-docs:  ## write docs/settings.md again from the settings table
+docs: $(TEST_VENV)/.built  ## write the generated pages of docs/ again
 	RWSGI_REGENERATE=1 cargo test --quiet --no-default-features settings_md
+	RWSGI_REGENERATE=1 $(TEST_VENV)/bin/pytest -q tests/test_migrating.py
 
 clean:  ## remove everything the targets above made
 	rm -rf $(VENV) $(TEST_VENV) target dist

@@ -11,9 +11,14 @@ class Setting(TypedDict):
     default: Any
     short: str
     works: bool
+    moot: bool
+    reason: str | None
 
 def main(argv: list[str]) -> int:
     """Run the server with these arguments (the program's name left out) and return its exit status."""
 
 def settings() -> list[Setting]:
-    """Every setting in documentation order. `works` is false if it may only have its default."""
+    """Every setting in documentation order.
+
+    `works` is false if another value than the default is refused or, if `moot`, changes nothing; `reason` says why.
+    """

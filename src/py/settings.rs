@@ -6,9 +6,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use super::hooks::python;
-use crate::config::Settings;
 use crate::config::row::Row;
-use crate::config::table;
+use crate::config::{Raw, Settings, table};
 
 /// A dict for each setting, in documentation order.
 pub fn settings(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
@@ -27,5 +26,7 @@ fn setting<'py>(py: Python<'py>, row: &Row, defaults: &Settings) -> PyResult<Bou
         .set_item("default", python(py, &defaults.value(row.name).unwrap_or(crate::config::Raw::None))?)?;
     setting.set_item("short", row.summary())?;
     setting.set_item("works", row.works())?;
+    setting.set_item("moot", row.facts.moot.is_some())?;
+    setting.set_item("reason", row.facts.not_yet.or(row.facts.moot))?;
     Ok(setting)
 }

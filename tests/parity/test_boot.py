@@ -23,7 +23,11 @@ SOURCES = {
         ("factories:joined(1, None, [2])", b"1 None [2]"),
         ("factories:site", b"hello\n"),
         pytest.param(
-            "factories:Site.application", b"hello\n", marks=pytest.mark.better("an attribute may be dotted")
+            "factories:Site.application",
+            b"hello\n",
+            marks=pytest.mark.better(
+                "The application may be a dotted attribute, as in `shop:site.application`."
+            ),
         ),
     ],
 )

@@ -121,7 +121,9 @@ def test_exc_info_replaces_the_status(shared: Running) -> None:
     assert response.value("X-Second") == "2"
 
 
-@pytest.mark.better("gunicorn appends the second call's fields to the first call's")
+@pytest.mark.better(
+    "`start_response` called again with `exc_info` replaces the first call's fields; gunicorn sends both."
+)
 def test_exc_info_replaces_the_fields(shared: Running) -> None:
     response = head(shared, "twice_with_exc_info")
     assert response.values("X-First") == []

@@ -250,7 +250,7 @@ def survives(server: Running, text: str, count: int = 1) -> bool:
     return server.process.poll() is None
 
 
-@pytest.mark.better("a hook that raises does not end a running master")
+@pytest.mark.better("A hook that raises does not end a running master.")
 def test_child_exit(configured) -> None:
     server = configured(raising("child_exit"))
     workers = server.wait_workers(1)
@@ -263,7 +263,9 @@ def test_child_exit(configured) -> None:
     assert server.stop() == 0
 
 
-@pytest.mark.better("a hook that raises fails the reload, and the running configuration stays")
+@pytest.mark.better(
+    "A hook that raises during a reload fails the reload, and the running configuration stays."
+)
 @pytest.mark.parametrize("hook", ["on_reload", "nworkers_changed", "pre_fork", "post_fork"])
 def test_reload(configured, tmp_path: Path, hook: str) -> None:
     server = configured("def child_exit(s, w): s.log.info('the hooks of before')\n")
@@ -281,7 +283,7 @@ def test_reload(configured, tmp_path: Path, hook: str) -> None:
     assert server.stop() == 0
 
 
-@pytest.mark.better("a worker that a hook does not let start is tried again")
+@pytest.mark.better("A worker that a hook keeps from starting is tried again, at growing intervals.")
 def test_pre_fork_at_run_time(configured, tmp_path: Path) -> None:
     flag = tmp_path / "flag"
     server = configured(

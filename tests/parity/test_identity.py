@@ -44,12 +44,14 @@ def test_a_group_alone(serve, public: Path) -> None:
     assert (told["uids"][0], told["gids"][0]) == (0, USER.pw_gid)
 
 
-@pytest.mark.better("a user alone brings its own group, not root's")
+@pytest.mark.better(
+    "`user` without `group` brings that user's own group; under gunicorn workers keep root's."
+)
 def test_a_user_alone(serve, public: Path) -> None:
     assert who(serve("-u", USER.pw_name, app="who:app", cwd=public))["gids"] == [USER.pw_gid] * 3
 
 
-@pytest.mark.better("root's further groups do not stay")
+@pytest.mark.better("Workers of another user lose root's supplementary groups.")
 def test_the_groups_are_the_users(serve, public: Path) -> None:
     told = who(serve("-u", USER.pw_name, "-g", GROUP, app="who:app", cwd=public))
     assert told["groups"] == sorted(os.getgrouplist(USER.pw_name, USER.pw_gid))
@@ -62,7 +64,7 @@ def test_the_unix_socket_is_theirs(serve, public: Path) -> None:
     assert who(server)["uids"][0] == USER.pw_uid
 
 
-@pytest.mark.better("a log made again by a rotation is given to the user, too")
+@pytest.mark.better("A log file made anew after a rotation is given to `user`, as the first one was.")
 def test_the_logs_are_theirs_after_a_rotation_too(serve, public: Path) -> None:
     access, error = public / "access.log", public / "error.log"
     logs = "--access-logfile", str(access), "--error-logfile", str(error)

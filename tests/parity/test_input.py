@@ -115,7 +115,9 @@ def test_malformed_chunks(shared: Running, body: bytes) -> None:
     assert exchange(shared.address, encode("POST", "/bodies/echo", CHUNKED, body=body)).status == 400
 
 
-@pytest.mark.better("a truncated upload looks complete to the application")
+@pytest.mark.better(
+    "An upload that was cut off is an error for the application; under gunicorn it looks complete."
+)
 def test_truncated_upload(shared: Running) -> None:
     with Connection(shared.address) as connection:
         connection.send(encode("POST", "/bodies/error", ("Content-Length", "100"), body=b"only this"))

@@ -76,7 +76,7 @@ def test_a_length_frames_the_body(shared: Running) -> None:
     assert (response.framing, response.value("Content-Length")) == ("length", "11")
 
 
-@pytest.mark.better("the length of a single block is known, so it is sent")
+@pytest.mark.better("A body of one block gets a `Content-Length`; gunicorn chunks it.")
 @pytest.mark.parametrize("name", ["one_block", "sized_closing"])
 def test_a_single_block_has_a_length(shared: Running, name: str) -> None:
     assert body(shared, name).framing == "length"

@@ -32,7 +32,7 @@ def is_closed(server: Running) -> bool:
         return probe.connect_ex(server.address) != 0
 
 
-@pytest.mark.better("gunicorn's sync worker resets what waits in the listen queue")
+@pytest.mark.better("What waits in the listen queue at TERM is answered; gunicorn's `sync` workers reset it.")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_term_answers_the_listen_queue(serve, pool, queued, workers: int) -> None:
     server = serve("-w", str(workers), app="slow:app")
@@ -58,7 +58,9 @@ def test_the_graceful_timeout_holds_for_the_queue_too(serve, pool, queued) -> No
             connection.response()
 
 
-@pytest.mark.better("gunicorn's workers hold the socket open and reset who comes during the stop")
+@pytest.mark.better(
+    "Who connects while the last requests are finished is answered or refused; gunicorn resets those connections."
+)
 def test_who_comes_after_term_is_answered_or_not_taken(serve, pool, queued) -> None:
     server = serve(app="slow:app")
     first = in_hand(server, pool, 0.8)

@@ -194,13 +194,13 @@ def test_errors_are_in_it(serve) -> None:
     assert '"GET /misuse/raises HTTP/1.1" 500 ' in access(serve, encode("GET", "/misuse/raises"))
 
 
-@pytest.mark.better("the line of an error has the agent too")
+@pytest.mark.better("The access log's line of a request that failed has its agent and duration.")
 def test_errors_keep_their_agent(serve) -> None:
     line = access(serve, encode("GET", "/misuse/raises", ("User-Agent", "test/1")))
     assert line.endswith('"test/1"\n')
 
 
-@pytest.mark.better("a file sent by sendfile counts")
+@pytest.mark.better("The access log counts the bytes of a file that is sent by sendfile.")
 def test_bytes_of_a_file(serve) -> None:
     assert '" 200 100000 "' in access(serve, encode("GET", "/iterables/file_with_length"))
 

@@ -178,6 +178,6 @@ def test_stop_while_booting(serve, tmp_path: Path) -> None:
     assert server.stop(signal.SIGTERM) == 0
 
 
-@pytest.mark.better("workers need no file, so there is no directory to miss")
+@pytest.mark.better("`worker_tmp_dir` is not used, so a directory that is missing stops nothing.")
 def test_a_worker_tmp_dir_that_is_not_there(serve) -> None:
     assert fetch(serve("--worker-tmp-dir", "/not/there").address).body == b"hello\n"

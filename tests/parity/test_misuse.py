@@ -83,13 +83,15 @@ def test_a_body_too_short_ends_the_connection(shared: Running) -> None:
             connection.response()
 
 
-@pytest.mark.better("gunicorn sends a status line that says None")
+@pytest.mark.better(
+    "An application that does not call `start_response` gets a 500; gunicorn sends a status line that says None."
+)
 @pytest.mark.parametrize("name", ["silent", "silent_and_empty"])
 def test_no_start_response(shared: Running, name: str) -> None:
     assert misuse(shared, name).status == 500
 
 
-@pytest.mark.better("gunicorn has sent the head before it looks at the block")
+@pytest.mark.better("A block that is not bytes gets a 500; gunicorn has sent the head by then.")
 def test_text_is_refused_before_the_head(shared: Running) -> None:
     assert misuse(shared, "text").status == 500
 
