@@ -1,7 +1,7 @@
-"""docs/migrating-from-gunicorn.md: its beginning is migrating.md; the lists come from the settings and the tests.
+"""docs/migrating-from-gunicorn.md: migrating.md, then lists made from the settings and the tests.
 
-Owns how the lists are made. A difference is listed because a test shows it: the sentence is the argument of its
-`better` mark. Must never list what no row and no test says.
+Owns how the lists are made. A difference is listed because a test shows it: the sentence is the argument of
+its `better` mark. Must never list what no row and no test says.
 Read next: parity/conftest.py, test_gunicorn_settings.py.
 """
 
@@ -34,7 +34,7 @@ def document() -> str:
         (TESTS / "migrating.md").read_text().rstrip(),
         "## What is better in detail\n\nEach line is shown by a test that gunicorn fails.",
         listed(sorted(set(differences()))),
-        "## Settings that are not supported yet\n\nAt their default they are accepted; otherwise the start fails.",
+        "## Settings that are not supported yet\n\nAny value but their default is an error.",
         listed(refused),
         "## Settings without effect\n\nThey are accepted with a warning.",
         listed(moot),

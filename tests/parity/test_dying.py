@@ -74,7 +74,8 @@ def test_an_exit_of_its_own(serve, code: int) -> None:
 
 
 @pytest.mark.better(
-    "A worker that exits with status 3 or 4 long after its boot is replaced; gunicorn takes that for a failed boot and stops."
+    "A worker that exits with status 3 or 4 long after its boot is replaced; "
+    "gunicorn takes that for a failed boot and stops."
 )
 @pytest.mark.parametrize("code", [3, 4])
 def test_an_exit_with_the_status_of_a_failed_boot(serve, code: int) -> None:

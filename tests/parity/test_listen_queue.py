@@ -59,7 +59,7 @@ def test_the_graceful_timeout_holds_for_the_queue_too(serve, pool, queued) -> No
 
 
 @pytest.mark.better(
-    "Who connects while the last requests are finished is answered or refused; gunicorn resets those connections."
+    "Who connects while the last requests are finished is answered or refused; gunicorn resets them."
 )
 def test_who_comes_after_term_is_answered_or_not_taken(serve, pool, queued) -> None:
     server = serve(app="slow:app")

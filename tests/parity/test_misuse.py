@@ -84,7 +84,7 @@ def test_a_body_too_short_ends_the_connection(shared: Running) -> None:
 
 
 @pytest.mark.better(
-    "An application that does not call `start_response` gets a 500; gunicorn sends a status line that says None."
+    "An application that does not call `start_response` gets a 500; gunicorn's status line says None."
 )
 @pytest.mark.parametrize("name", ["silent", "silent_and_empty"])
 def test_no_start_response(shared: Running, name: str) -> None:

@@ -96,6 +96,6 @@ section! {
         on_exit: Hook = None => { live: Live::Reload }
 
         /// Called to make the context of TLS connections.
-        ssl_context: Hook = None => { not_yet: Some("rwsgi does not speak TLS") }
+        ssl_context: Hook = None => { not_yet: super::ssl::NO_TLS }
     }
 }

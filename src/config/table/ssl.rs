@@ -6,7 +6,7 @@ use crate::config::kind::{Constant, Count, Flag, OptionalPath, OptionalText};
 use crate::config::raw::Raw;
 use crate::config::row::section;
 
-const NO_TLS: Option<&str> = Some("rwsgi does not speak TLS; let a proxy in front of it do that");
+pub(super) const NO_TLS: Option<&str> = Some("rwsgi does not speak TLS; let a proxy in front of it do that");
 
 section! {
     "SSL" ssl: Ssl {
