@@ -6,6 +6,7 @@ mod upgrade;
 
 use super::super::signals::{Command, TABLE};
 use super::*;
+use crate::arbiter::oom::Oom;
 
 /// Carries out actions as the loop would, with pids of 1000 + age.
 struct World {
