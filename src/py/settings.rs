@@ -22,8 +22,8 @@ fn setting<'py>(py: Python<'py>, row: &Row, defaults: &Settings) -> PyResult<Bou
     setting.set_item("name", row.name)?;
     setting.set_item("section", row.section)?;
     setting.set_item("flags", row.facts.flags.to_vec())?;
-    setting
-        .set_item("default", python(py, &defaults.value(row.name).unwrap_or(crate::config::Raw::None))?)?;
+    let default = defaults.value(row.name).unwrap_or(Raw::None);
+    setting.set_item("default", python(py, &default)?)?;
     setting.set_item("short", row.summary())?;
     setting.set_item("works", row.works())?;
     setting.set_item("moot", row.facts.moot.is_some())?;
