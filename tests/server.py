@@ -227,7 +227,12 @@ class Running:
 
 
 def launch(
-    kind: Kind, arguments: list[str], home: Path, cwd: Path = APPS, env: dict[str, str] | None = None
+    kind: Kind,
+    arguments: list[str],
+    home: Path,
+    cwd: Path = APPS,
+    env: dict[str, str] | None = None,
+    pass_fds: tuple[int, ...] = (),
 ) -> subprocess.Popen[bytes]:
     """Starts the program with its output in `home`; waits for nothing."""
     with (home / "stdout").open("wb") as out, (home / "stderr").open("wb") as err:
@@ -239,6 +244,7 @@ def launch(
             stdout=out,
             stderr=err,
             start_new_session=True,
+            pass_fds=pass_fds,
         )
 
 

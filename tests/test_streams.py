@@ -96,6 +96,29 @@ def test_a_pipe_that_nobody_reads_costs_lines_and_no_request(tmp_path: Path, noi
         server.clean_up()
 
 
+def test_a_reader_that_does_not_read_costs_lines_and_no_request(tmp_path: Path) -> None:
+    home, address = scratch(tmp_path), ("127.0.0.1", free_port())
+    reader, writer = os.pipe()
+    # As a log collector that hangs.
+    into = ("/bin/bash", "-c", f'exec "$@" >&{writer}', "bash")
+    words = ["-b", f"127.0.0.1:{address[1]}", "--access-logfile", "-", "hello:app"]
+    process = launch(replace(RWSGI, program=(*into, *RWSGI.program)), words, home, pass_fds=(writer,))
+    os.close(writer)
+    server = Running(RWSGI, process, address, home)
+    try:
+        eventually(server.listening, "the server listens")
+        for _ in range(60):
+            assert fetch(address, "/" + "x" * 4000).status == 200
+        assert os.read(reader, 1 << 20)
+        assert fetch(address).status == 200
+        said = server.wait_log("Log lines lost for the standard output: ")
+        assert "(its reader does not read)" in said
+        assert server.stop() == 0
+    finally:
+        os.close(reader)
+        server.clean_up()
+
+
 def test_lost_lines_are_counted_and_told(serve, small_disk: Path) -> None:
     access = small_disk / "access.log"
     # The next line fits in part.

@@ -14,8 +14,14 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::Relaxed};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::{SFlag, fstat};
 
 use crate::sys::identity::Identity;
+
+/// How long a line waits for a reader that does not read, in milliseconds. Those after it do not wait at all, until the
+/// reader has made room.
+const PATIENCE: u16 = 1000;
 
 /// A log's destination as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +60,10 @@ pub struct Sink {
     reason: AtomicI32,
     /// The last thing written was half a line.
     torn: AtomicBool,
+    /// Whether a write can wait for a reader: into a pipe, a socket or a terminal.
+    has_reader: bool,
+    /// The reader was waited for in vain.
+    stuck: AtomicBool,
 }
 
 impl Sink {
@@ -63,14 +73,18 @@ impl Sink {
             Target::File(path) => Some(OwnedFd::from(append(path, owner.as_deref())?)),
             Target::Stdout | Target::Stderr => None,
         };
-        Ok(Self {
+        let mut sink = Self {
             target,
             file,
             owner,
             dropped: AtomicU64::new(0),
             reason: AtomicI32::new(0),
             torn: AtomicBool::new(false),
-        })
+            has_reader: false,
+            stuck: AtomicBool::new(false),
+        };
+        sink.has_reader = can_wait(sink.borrow());
+        Ok(sink)
     }
 
     pub const fn target(&self) -> &Target {
@@ -98,11 +112,24 @@ impl Sink {
     }
 
     fn write(&self, line: &[u8]) -> Result<(), Errno> {
+        self.wait_for_reader()?;
         if self.torn.load(Relaxed) {
             self.write_all(b"\n")?;
             self.torn.store(false, Relaxed);
         }
         self.write_all(line)
+    }
+
+    /// pipe(7): there is room for a line of PIPE_BUF bytes, or nobody reads any more, which the write will tell.
+    fn wait_for_reader(&self) -> Result<(), Errno> {
+        if !self.has_reader {
+            return Ok(());
+        }
+        let patience = if self.stuck.load(Relaxed) { PollTimeout::ZERO } else { PollTimeout::from(PATIENCE) };
+        let mut descriptors = [PollFd::new(self.borrow(), PollFlags::POLLOUT)];
+        let is_stuck = matches!(poll(&mut descriptors, patience), Ok(0));
+        self.stuck.store(is_stuck, Relaxed);
+        if is_stuck { Err(Errno::EAGAIN) } else { Ok(()) }
     }
 
     fn write_all(&self, bytes: &[u8]) -> Result<(), Errno> {
@@ -127,7 +154,10 @@ impl Sink {
             return;
         }
         let lost = self.dropped.swap(0, Relaxed);
-        let reason = Errno::from_raw(self.reason.load(Relaxed)).desc();
+        let reason = match Errno::from_raw(self.reason.load(Relaxed)) {
+            Errno::EAGAIN => "its reader does not read",
+            error => error.desc(),
+        };
         log::warn!("Log lines lost for {}: {lost} ({reason})", self.target);
     }
 
@@ -146,6 +176,10 @@ impl Sink {
     fn borrow(&self) -> BorrowedFd<'_> {
         crate::sys::descriptors::borrow(self, self.fd())
     }
+}
+
+fn can_wait(file: BorrowedFd<'_>) -> bool {
+    fstat(file).is_ok_and(|stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG)
 }
 
 fn append(path: &Path, owner: Option<&Identity>) -> io::Result<File> {
@@ -193,6 +227,7 @@ mod tests {
         let (read, write) = nix::unistd::pipe2(OFlag::O_NONBLOCK).unwrap();
         let mut sink = Sink::open(Target::File("/dev/null".into()), None).unwrap();
         sink.file = Some(write);
+        sink.has_reader = true;
         (sink, File::from(read))
     }
 
@@ -207,6 +242,24 @@ mod tests {
         (working.dropped, working.reason) = (sink.dropped, sink.reason);
         working.write_line(b"through\n");
         assert_eq!(working.dropped.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn a_reader_that_does_not_read_is_waited_for_once() {
+        let (sink, mut reader) = into_a_pipe();
+        while poll(&mut [PollFd::new(sink.borrow(), PollFlags::POLLOUT)], PollTimeout::ZERO) == Ok(1) {
+            sink.write_line(&[b'x'; 4096]);
+        }
+        let begun = std::time::Instant::now();
+        for _ in 0..100 {
+            sink.write_line(b"lost\n");
+        }
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20));
+        assert_eq!(sink.dropped.load(Relaxed), 100);
+        let mut room = vec![0u8; 1 << 20];
+        assert!(io::Read::read(&mut reader, &mut room).unwrap() > 0);
+        sink.write_line(b"through\n");
+        assert_eq!(sink.dropped.load(Relaxed), 0);
     }
 
     #[test]
