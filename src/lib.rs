@@ -14,6 +14,8 @@ pub mod scoreboard;
 
 pub mod log;
 
+pub mod watch;
+
 #[cfg(feature = "python")]
 pub mod py;
 

@@ -20,5 +20,6 @@ def main(argv: list[str]) -> int:
 def settings() -> list[Setting]:
     """Every setting in documentation order.
 
-    `works` is false if another value than the default is refused or, if `moot`, changes nothing; `reason` says why.
+    `works` is false if another value than the default is refused or, if `moot`, changes nothing; `reason`
+    says why.
     """

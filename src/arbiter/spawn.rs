@@ -101,6 +101,7 @@ impl Master {
         let (logs, identity) = (generation.logs.clone(), generation.identity.clone());
         logs.forget_losses();
         let listeners = generation.into_listeners().map_err(|error| error.to_string())?;
+        let config_file = self.kept.sources.config_file(&settings);
         Ok(Boot {
             settings,
             listeners: Arc::new(listeners),
@@ -112,6 +113,7 @@ impl Master {
             logs,
             identity,
             app: self.kept.app,
+            config_file,
             hooked: Arc::new(Hooked { hooks, server: self.server.into_any(), worker }),
             title,
             limits,

@@ -154,6 +154,9 @@ impl Start {
         detached.map_err(|error| StartError::System("the streams of a daemon", error))?;
         log::debug!("Arbiter booted");
         announce(&self.generation);
+        if self.generation.settings.debugging.reload {
+            log::warn!("Reloader is on. Use in development only!");
+        }
         log::info!("Using worker: {}", self.generation.settings.workers.worker_class.as_str());
         self.opening.ready(py, &self.generation, state).map_err(StartError::Hook)?;
         Ok(Some(foundation))

@@ -63,6 +63,7 @@ pub fn load(sources: &Sources, loader: &mut dyn FileLoader) -> Result<Parsed, Co
     merge.apply(cmd_args)?;
     merge.apply(flags)?;
     merge.resolve_chdir(&sources.cwd)?;
+    merge.resolve_extra_files(&sources.cwd)?;
     merge.find_accounts()?;
     Ok(Parsed::Run(Box::new(merge.settings), merge.warnings))
 }
@@ -118,6 +119,18 @@ impl Merge {
             return Err(self.unusable("chdir", &named.display().to_string(), reason));
         }
         self.settings.mechanics.chdir = chdir;
+        Ok(())
+    }
+
+    /// Absolute, for the same reason.
+    fn resolve_extra_files(&mut self, cwd: &Path) -> Result<(), ConfigError> {
+        for named in std::mem::take(&mut self.settings.debugging.reload_extra_files) {
+            let path = cwd.join(&named);
+            if !named.contains(['*', '?', '[']) && !path.exists() {
+                return Err(self.unusable("reload_extra_files", &named, format!("there is no '{named}'")));
+            }
+            self.settings.debugging.reload_extra_files.push(path.display().to_string());
+        }
         Ok(())
     }
 

@@ -9,6 +9,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::table::Settings;
+
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     /// The arguments after the program's name.
@@ -29,6 +31,13 @@ impl Sources {
         // The shell's idea of the path, which keeps the symbolic links a deployment switches.
         let cwd = pwd.filter(|pwd| pwd.is_absolute() && is_same(pwd, &cwd)).unwrap_or(cwd);
         Ok(Self { argv, env, cwd })
+    }
+
+    /// The file that `settings` come from, if they come from one.
+    pub fn config_file(&self, settings: &Settings) -> Option<PathBuf> {
+        let named = settings.config_file.config.as_deref()?;
+        let named = named.strip_prefix("file:").unwrap_or(named);
+        (!named.starts_with("python:")).then(|| self.cwd.join(named))
     }
 
     /// The last value wins, as in a C environment that holds a name twice.

@@ -34,11 +34,6 @@ const fn items(name: &'static str, flags: &'static [&'static str]) -> Unsupporte
 }
 
 pub static UNSUPPORTED: &[Unsupported] = &[
-    // Development
-    switch("reload", &["--reload"]),
-    value("reload_engine", &["--reload-engine"], &["'auto'"]),
-    items("reload_extra_files", &["--reload-extra-file"]),
-    switch("spew", &["--spew"]),
     // Logging
     switch("capture_output", &["--capture-output"]),
     value("logger_class", &["--logger-class"], &["'gunicorn.glogging.Logger'"]),

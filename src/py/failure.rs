@@ -3,9 +3,10 @@
 //! Owns the exit statuses of a failed load and the choice of frames. Must never raise: whatever Python answers while
 //! the report is made only makes it shorter. Read next: `app.rs`.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
-use pyo3::exceptions::PyModuleNotFoundError;
+use pyo3::exceptions::{PyBaseException, PyModuleNotFoundError};
 use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyString, PyType};
 
@@ -47,10 +48,15 @@ pub struct LoadError {
     pub exit_code: i32,
     report: String,
     traceback: Option<String>,
+    cause: Option<Py<PyBaseException>>,
 }
 
 impl LoadError {
     pub(super) fn new(py: Python<'_>, spec: &str, fault: Fault) -> Self {
+        let cause = match &fault {
+            Fault::Raised(error) => Some(error.value(py).clone().unbind()),
+            _ => None,
+        };
         let (exit_code, reason, rest, traceback) = match fault {
             Fault::Refused(reason) => (REFUSED, reason, Vec::new(), None),
             Fault::MissingAttribute { reason, name, module } => {
@@ -68,7 +74,24 @@ impl LoadError {
             report.push('\n');
             report.extend(line.chars().take(LINE));
         }
-        Self { exit_code, report, traceback }
+        Self { exit_code, report, traceback, cause }
+    }
+
+    /// The exception, if there was one.
+    pub fn cause(&self, py: Python<'_>) -> Option<PyErr> {
+        self.cause.as_ref().map(|error| PyErr::from_value(error.bind(py).clone().into_any()))
+    }
+
+    /// The report and the whole traceback.
+    pub fn details(&self) -> String {
+        format!("{}\n\n{}\n", self.report, self.traceback.as_deref().unwrap_or_default())
+    }
+
+    /// Tells one failure from another, and each from none, which is zero.
+    pub fn fingerprint(&self) -> u32 {
+        let mut hasher = DefaultHasher::new();
+        self.details().hash(&mut hasher);
+        hasher.finish() as u32 | 1
     }
 
     /// At most four lines.
@@ -114,7 +137,7 @@ fn own_frames(py: Python<'_>, error: &PyErr) -> PyResult<Vec<String>> {
 }
 
 /// Not Python's, not an installed package's.
-fn is_own(py: Python<'_>, file: &str) -> bool {
+pub(super) fn is_own(py: Python<'_>, file: &str) -> bool {
     if file.starts_with('<') || file.contains("/site-packages/") || file.contains("/dist-packages/") {
         return false;
     }

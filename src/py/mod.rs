@@ -6,5 +6,6 @@ pub mod app;
 pub mod config_file;
 pub mod failure;
 pub mod hooks;
+pub mod modules;
 pub mod settings;
 pub mod surroundings;

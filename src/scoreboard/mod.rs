@@ -21,11 +21,13 @@ pub use slot::{Serving, SlotView, SlotWriter, Stage};
 pub const SLOTS: usize = 1024;
 
 /// Raised when the meaning of a field changes: a program of another version must not read this one's board.
-pub const LAYOUT: u32 = 1;
+pub const LAYOUT: u32 = 2;
 
 struct Board {
     /// The generation whose boot failure has been told, so that it is told once however many workers meet it.
     reported: AtomicU32,
+    /// What was told last by a worker for all of them.
+    noticed: AtomicU32,
     /// The service ends: what is queued on the sockets is to be answered.
     draining: AtomicU32,
     slots: [slot::Slot; SLOTS],
@@ -84,6 +86,11 @@ impl Scoreboard {
     /// True for the first caller of this generation (counted from 1): that one tells why the boot failed.
     pub fn claim_report(&self, generation: u32) -> bool {
         self.board.reported.fetch_max(generation, Ordering::Relaxed) < generation
+    }
+
+    /// True for the first caller in a row with this number: that one tells what all of them have found.
+    pub fn claim_notice(&self, number: u32) -> bool {
+        self.board.noticed.swap(number, Ordering::Relaxed) != number
     }
 
     /// Whether a worker other than that of slot `own` may still accept connections.
@@ -171,6 +178,14 @@ mod tests {
         assert!(!board.claim_report(1));
         assert!(board.claim_report(2));
         assert!(!board.claim_report(1));
+    }
+
+    #[test]
+    fn what_all_have_found_is_told_once_until_another_thing_is() {
+        let board = Scoreboard::new().unwrap();
+        let claims: Vec<bool> =
+            [7, 7, 8, 0, 8].into_iter().map(|number| board.claim_notice(number)).collect();
+        assert_eq!(claims, [true, false, true, true, true]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use pyo3::prelude::*;
 use super::hooked::Hooked;
 use super::life::{self, Stop};
 use super::reactor::{Parts, Reactor};
+use super::reloader::Reloader;
 use super::signals::{self, Surroundings};
 use super::wear::{Limits, Wear};
 use crate::config::Settings;
@@ -50,6 +52,8 @@ pub struct Boot {
     /// The application, if the master loaded it before the fork.
     pub app: Option<Py<PyAny>>,
     pub hooked: Arc<Hooked>,
+    /// The config file, if there is one.
+    pub config_file: Option<PathBuf>,
     /// What `ps` shows.
     pub title: String,
     pub limits: Limits,
@@ -127,12 +131,16 @@ fn serve(py: Python<'_>, mut boot: Boot) -> Result<(), Failure> {
     if let Some(identity) = &boot.identity {
         identity.assume()?;
     }
-    let callable = load(py, &boot)?;
+    if boot.settings.debugging.spew {
+        py.import("rwsgi.spew")?.call_method0("start")?;
+    }
+    let mut reloader = reloader(&boot)?;
+    let callable = load_or_wait(py, &boot, reloader.as_mut())?;
     let (wakeup, wakeup_writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
     signals::install_for_serving(py, &handlers, wakeup_writer.as_fd())?;
     hooked.post_worker_init(py, &callable).map_err(Failure::Hook)?;
     listen(&boot)?;
-    let mut reactor = Reactor::new(parts(py, boot, callable, wakeup)?)?;
+    let mut reactor = Reactor::new(Parts { reloader, ..parts(py, boot, callable, wakeup)? })?;
     hooked.worker.get().set_booted();
     let result = reactor.run(py);
     signals::stop_waking(py)?;
@@ -155,6 +163,25 @@ fn load(py: Python<'_>, boot: &Boot) -> Result<Py<PyAny>, Failure> {
     }
     let spec = boot.settings.app_spec().unwrap_or_default();
     app::load(py, spec).map_err(Failure::Load)
+}
+
+fn reloader(boot: &Boot) -> io::Result<Option<Reloader>> {
+    let start = || Reloader::new(&boot.settings, boot.config_file.as_deref(), &boot.scoreboard, &boot.hooked);
+    boot.settings.debugging.reload.then(start).transpose()
+}
+
+/// Under `reload` a worker whose application is broken lives on, to see it mended.
+fn load_or_wait(py: Python<'_>, boot: &Boot, reloader: Option<&mut Reloader>) -> Result<Py<PyAny>, Failure> {
+    match (load(py, boot), reloader) {
+        (Err(Failure::Load(error)), Some(reloader)) if life::asked() == Stop::No => {
+            Ok(reloader.stand_in(py, &error)?)
+        }
+        (Ok(callable), Some(reloader)) => {
+            reloader.mended();
+            Ok(callable)
+        }
+        (loaded, _) => loaded,
+    }
 }
 
 /// Sockets of this worker's own take connections from now on: earlier ones would have waited for the import.
@@ -184,6 +211,7 @@ fn parts(py: Python<'_>, boot: Boot, callable: Py<PyAny>, wakeup: OwnedFd) -> Re
         policy: Arc::clone(&policy),
         lifeline: boot.lifeline,
         wakeup,
+        reloader: None,
         wear: Wear::new(boot.limits, crate::sys::clock::monotonic()),
         worker_connections: settings.workers.worker_connections.max(1),
         siblings: siblings && shared,

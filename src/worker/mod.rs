@@ -10,6 +10,7 @@ mod hooked;
 mod life;
 mod object;
 mod reactor;
+mod reloader;
 mod signals;
 mod table;
 mod wear;

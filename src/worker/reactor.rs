@@ -18,6 +18,7 @@ use pyo3::prelude::*;
 
 use super::connection::{Connection, Phase, Step};
 use super::life::{self, Stop};
+use super::reloader::Reloader;
 use super::table::Table;
 use super::wear::Wear;
 use crate::http::{PeerError, Policy};
@@ -37,6 +38,7 @@ const SWEEP: Duration = Duration::from_millis(250);
 const SPECIAL: u64 = 1 << 63;
 const LIFELINE: u64 = SPECIAL | 1 << 32;
 const WAKEUP: u64 = SPECIAL | 1 << 33;
+const CHANGES: u64 = SPECIAL | 1 << 34;
 
 /// What the reactor runs with.
 pub(super) struct Parts {
@@ -54,6 +56,8 @@ pub(super) struct Parts {
     /// One byte written here makes the master look at the scoreboard.
     pub notice: Arc<OwnedFd>,
     pub wear: Wear,
+    /// Under `reload`.
+    pub reloader: Option<Reloader>,
     pub worker_connections: usize,
     /// Siblings share the listeners: wake one of them per connection, and take turns.
     pub siblings: bool,
@@ -84,6 +88,9 @@ impl Reactor {
         let poller = Poller::new()?;
         poller.add(&parts.lifeline, LIFELINE, Interest::Readable)?;
         poller.add(&parts.wakeup, WAKEUP, Interest::Readable)?;
+        if let Some(changes) = parts.reloader.as_ref().and_then(Reloader::descriptor) {
+            poller.add(changes, CHANGES, Interest::Readable)?;
+        }
         let now = clock::monotonic();
         let mut reactor = Self {
             parts,
@@ -122,6 +129,9 @@ impl Reactor {
             }
             for token in mem::take(&mut self.ready) {
                 self.guarded(py, token);
+            }
+            if let Some(reloader) = &mut self.parts.reloader {
+                reloader.look_around(py, self.now);
             }
             self.look_after_time();
         }
@@ -164,6 +174,7 @@ impl Reactor {
         match token {
             LIFELINE => self.orphaned(),
             WAKEUP => self.drain_wakeup(),
+            CHANGES => self.hear_of_changes(py),
             _ if token & SPECIAL != 0 => self.accept(py, (token & !SPECIAL) as usize),
             _ => self.advance(py, token),
         }
@@ -176,6 +187,12 @@ impl Reactor {
         // The lifeline stays readable for ever.
         let _ = self.poller.remove(&self.parts.lifeline);
         life::ask(Stop::Graceful);
+    }
+
+    fn hear_of_changes(&mut self, py: Python<'_>) {
+        if let Some(reloader) = self.parts.reloader.as_mut().filter(|reloader| reloader.has_news()) {
+            reloader.look(py);
+        }
     }
 
     fn drain_wakeup(&self) {

@@ -3,6 +3,7 @@
 //! Owns: everything a WSGI application can touch. Must never: accept, wait for, or close a connection; that is the
 //! worker's. Read `serve.rs` first: it is one request from beginning to end.
 
+pub mod broken;
 mod client_socket;
 mod environ;
 mod errors;

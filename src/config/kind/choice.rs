@@ -118,6 +118,11 @@ choice! {
 }
 
 choice! {
+    /// How changes of files are noticed.
+    ReloadEngine { Auto = "auto", Poll = "poll", Inotify = "inotify" } else |_: &str| Err(Reject::Kind)
+}
+
+choice! {
     WorkerClass {
         Sync = "sync",
     } else other_worker_class

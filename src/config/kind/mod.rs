@@ -12,7 +12,8 @@ mod number;
 mod text;
 
 pub use choice::{
-    AsgiLifespan, AsgiLoop, Cleartext, HeaderMap, HttpParser, Level, Protocol, ProxyProtocol, WorkerClass,
+    AsgiLifespan, AsgiLoop, Cleartext, HeaderMap, HttpParser, Level, Protocol, ProxyProtocol, ReloadEngine,
+    WorkerClass,
 };
 pub use hook::{Hook, HookRef};
 pub use list::{Binds, HeaderNames, Networks, SchemeHeaders, SearchPath, Strings, Variables};
