@@ -124,6 +124,7 @@ impl Reactor {
                 self.guarded(py, token);
             }
             self.look_after_time();
+            crate::log::catch_up();
         }
         Ok(())
     }
