@@ -76,6 +76,20 @@ PEERS = [
     Peer("waitress", "waitress-serve", "{program} --listen 127.0.0.1:{port} --threads 1 bench_app:{app}"),
 ]
 
+RWSGI = "{program} -b 127.0.0.1:{port} -w 1 --log-level warning"
+# What logging costs: the first without, and nobody listens on the port of syslog and statsd.
+LOGGING = [
+    Peer(name, "rwsgi", f"{RWSGI} {flags} bench_app:{{app}}")
+    for name, flags in [
+        ("rwsgi sync", ""),
+        ("access log", "--access-logfile access"),
+        ("JSON log", "--access-logfile access --access-logformat json"),
+        ("request id", "--request-id"),
+        ("statsd", "--statsd-host 127.0.0.1:9"),
+        ("syslog", "--log-syslog --log-syslog-to udp://127.0.0.1:9"),
+    ]
+]
+
 
 @dataclass(frozen=True)
 class Result:
@@ -194,6 +208,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--at-most", type=float, help="fail unless the first server needs at most this share of gunicorn's"
     )
+    parser.add_argument("--logs", action="store_true", help="compare what rwsgi logs instead of servers")
     return parser.parse_args()
 
 
@@ -202,7 +217,7 @@ def main() -> int:
     if not shutil.which("wrk") or not shutil.which("taskset"):
         print("wrk and taskset are needed (apt-get install wrk util-linux)", file=sys.stderr)
         return 2
-    peers = [peer for peer in PEERS if program(peer)]
+    peers = [peer for peer in (LOGGING if options.logs else PEERS) if program(peer)]
     if options.only:
         peers = [peer for peer in peers if any(peer.name.startswith(name) for name in options.only)]
     too_slow = False

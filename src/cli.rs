@@ -115,7 +115,7 @@ fn serve(py: Python<'_>, argv: Vec<OsString>, command: Vec<OsString>) -> Result<
     };
     let trial = handover == Some(Handover::Trial);
     if trial || settings.debugging.print_config || settings.debugging.check_config {
-        Logs::open(&settings.logging, None).map_err(Refusal::new)?;
+        Logs::open(&settings, None).map_err(Refusal::new)?;
         return app::load(py, &spec).map(|_| 0).map_err(|error| Refusal::new(error.report()));
     }
     // Asked before the process changes its id, by which the sockets are addressed to it.
@@ -166,8 +166,11 @@ fn start(
     handover: Option<Handover>,
 ) -> Result<i32, Refusal> {
     let identity = identity_of(&settings).map_err(Refusal::new)?;
-    let logs = Logs::open(&settings.logging, identity.as_ref()).map_err(Refusal::new)?;
-    crate::log::install(logs.error.clone(), settings.logging.loglevel);
+    let logs = Logs::open(&settings, identity.as_ref()).map_err(Refusal::new)?;
+    crate::log::install(&logs, settings.logging.loglevel);
+    if settings.logging.capture_output {
+        surroundings::print_by_line(py)?;
+    }
     if log::log_enabled!(log::Level::Debug) {
         log::debug!("Current configuration:");
         settings.print().lines().for_each(|line| log::debug!("  {line}"));

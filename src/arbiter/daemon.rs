@@ -25,6 +25,7 @@ use nix::unistd::{isatty, pipe2, setsid};
 use pyo3::prelude::*;
 
 use crate::config::Settings;
+use crate::log::with_own_streams;
 use crate::sys::fork::{self, Forked, fork};
 use crate::sys::{clock, descriptors};
 
@@ -116,12 +117,14 @@ impl Launcher {
         self.say("detached", 1);
         let inherit = settings.logging.enable_stdio_inheritance;
         descriptors::silence(&io::stdin())?;
-        for stream in [&io::stdout() as &dyn AsFd, &io::stderr()] {
-            if !inherit || isatty(stream).unwrap_or(false) {
-                descriptors::silence(stream)?;
+        with_own_streams(|| {
+            for stream in [&io::stdout() as &dyn AsFd, &io::stderr()] {
+                if !inherit || isatty(stream).unwrap_or(false) {
+                    descriptors::silence(stream)?;
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// The start is over: every worker serves (0), or the daemon ends with this status. Later calls say nothing.

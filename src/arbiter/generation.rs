@@ -107,6 +107,11 @@ impl Generation {
         self.listeners.clear();
     }
 
+    /// Connections that wait to be accepted, as far as the kernel tells: not those on unix sockets.
+    pub(super) fn backlog(&self) -> Option<u32> {
+        self.listeners.iter().filter_map(|listener| listener.backlog()).reduce(u32::saturating_add)
+    }
+
     /// Workers to keep alive.
     pub(super) fn size(&self) -> usize {
         self.settings.workers.workers.min(crate::scoreboard::SLOTS / 2)

@@ -4,8 +4,6 @@
 //! line, because a server that runs must not end for it. Must never let an exception into the loop. Read next:
 //! `server.rs`, what they are called with, and `py/hooks/mod.rs`.
 
-use std::sync::Arc;
-
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
@@ -149,7 +147,7 @@ impl Master {
 
     /// The hooks of a reload, with the new generation shown to them. On an error the caller goes back.
     pub(super) fn tell_reload(&self, py: Python<'_>, fresh: &Generation) -> Result<(), String> {
-        crate::log::install(Arc::clone(&fresh.logs.error), fresh.settings.logging.loglevel);
+        crate::log::install(&fresh.logs, fresh.settings.logging.loglevel);
         log_python(Server::show(&self.server, py, fresh));
         let (context, size) = (&fresh.context, fresh.size());
         let told = nworkers_changed(py, context, &self.server, size, Some(self.size_told))

@@ -8,6 +8,8 @@
 #[cfg(feature = "python")]
 pub mod daemon;
 #[cfg(feature = "python")]
+mod gauges;
+#[cfg(feature = "python")]
 mod generation;
 pub mod handover;
 #[cfg(feature = "python")]

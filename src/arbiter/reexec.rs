@@ -15,6 +15,7 @@ use super::handover::{Handover, Resume, Sockets, VARIABLE};
 use super::run::{Flow, Master};
 use super::signals;
 use super::state::{Event, Status};
+use crate::log::with_own_streams;
 use crate::net::Listener;
 use crate::sys::descriptors::{self, keep_on_exec};
 use crate::sys::fork::{Forked, fork};
@@ -59,7 +60,7 @@ impl Master {
                 keep_on_exec(listener, true)?;
             }
             variables.extend(self.notifier.variable());
-            Err(self.kept.program.execute(&variables))
+            with_own_streams(|| Err(self.kept.program.execute(&variables)))
         })
     }
 
@@ -126,7 +127,8 @@ impl Master {
         let mut variables = vec![(VARIABLE, Handover::Resume(Box::new(resume)).encode())];
         variables.extend(self.notifier.variable());
         let kept = inherited.iter().try_for_each(|fd| keep_on_exec(fd, true));
-        let error = kept.map_or_else(|error| error, |()| self.kept.program.execute(&variables));
+        let execute = || Err::<std::convert::Infallible, _>(self.kept.program.execute(&variables));
+        let Err(error) = kept.and_then(|()| with_own_streams(execute));
         for fd in &inherited {
             let _ = keep_on_exec(fd, false);
         }

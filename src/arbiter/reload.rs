@@ -18,6 +18,7 @@ use crate::config::{self, Parsed, Settings};
 use crate::log::Logs;
 use crate::py::config_file::PythonLoader;
 use crate::py::hooks::{Context, Hooks};
+use crate::py::surroundings;
 
 impl Master {
     pub(super) fn reload(&mut self, py: Python<'_>) -> Flow {
@@ -62,7 +63,7 @@ impl Master {
         let (settings, hooks) = self.read_again(py, &running)?;
         let settings = Arc::new(settings);
         let identity = identity_of(&settings)?;
-        let logs = Logs::open(&settings.logging, identity.as_ref())?;
+        let logs = Logs::open(&settings, identity.as_ref())?;
         let context = Context::new(py, &settings, &logs, hooks, self.kept.app.as_ref());
         let context = context.map_err(|error| error.to_string())?;
         let mut generation = Generation::new(settings, logs, identity, context);
@@ -106,7 +107,12 @@ impl Master {
     pub(super) fn enter(&mut self, py: Python<'_>, number: u32) {
         let Some(generation) = self.generations.get(&number) else { return };
         let settings = Arc::clone(&generation.settings);
-        crate::log::install(Arc::clone(&generation.logs.error), settings.logging.loglevel);
+        crate::log::install(&generation.logs, settings.logging.loglevel);
+        if settings.logging.capture_output
+            && let Err(error) = surroundings::print_by_line(py)
+        {
+            log::error!("Cannot print by line: {error}");
+        }
         self.show_title();
         self.show(py);
         if let Err(error) = self.kept.variables.apply(py, &settings.mechanics.raw_env) {

@@ -18,6 +18,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use pyo3::prelude::*;
 
+use super::gauges::Gauges;
 use super::generation::Generation;
 use super::notify::Notifier;
 use super::oom::{Oom, OomWatch};
@@ -64,6 +65,7 @@ pub(super) struct Master {
     pub(super) server: Py<Server>,
     /// The number of workers that hooks were told last.
     pub(super) size_told: usize,
+    gauges: Gauges,
     pid: u32,
 }
 
@@ -92,6 +94,7 @@ impl Master {
             trial: None,
             dice: Dice::new(),
             server,
+            gauges: Gauges::default(),
             pid: process::id(),
         }
     }
@@ -137,12 +140,15 @@ impl Master {
 
     fn turn(&mut self, py: Python<'_>) -> Flow {
         let now = clock::monotonic();
+        crate::log::catch_up();
+        let gauges_limit = self.tell_gauges(now);
         let summary = self.state.summary();
         self.notifier.update(&summary, self.seats.totals().requests, now);
         if summary.settled {
             self.kept.launcher.conclude(0);
         }
-        let limit = self.state.next_turn(now);
+        let limit =
+            gauges_limit.map_or(self.state.next_turn(now), |limit| limit.min(self.state.next_turn(now)));
         let limit = self.notifier.turn_limit().map_or(limit, |notifier| limit.min(notifier));
         py.detach(|| self.pipes.wait(limit));
         // Signals before deaths: of a ^C that reached the whole group, the master's own part comes first.
@@ -169,6 +175,12 @@ impl Master {
         self.feed(py, if orphaned { Event::PredecessorLeft } else { Event::Tick })?;
         self.forget_generations();
         ControlFlow::Continue(())
+    }
+
+    /// What there is to measure, and when there will be more.
+    fn tell_gauges(&mut self, now: Duration) -> Option<Duration> {
+        let generation = self.generations.get(&self.state.generation())?;
+        self.gauges.tell(generation, self.state.workers().len(), now)
     }
 
     /// Tells the policy what happened and does what it says.

@@ -99,7 +99,7 @@ impl Master {
         let hooks = Arc::clone(&generation.context.hooks);
         self.kept.variables.apply(py, &settings.mechanics.raw_env).map_err(|error| error.to_string())?;
         let (logs, identity) = (generation.logs.clone(), generation.identity.clone());
-        logs.forget_losses();
+        logs.after_fork();
         let listeners = generation.into_listeners().map_err(|error| error.to_string())?;
         let config_file = self.kept.sources.config_file(&settings);
         Ok(Boot {

@@ -17,10 +17,6 @@ pub struct Unsupported {
     defaults: &'static [&'static str],
 }
 
-const fn switch(name: &'static str, flags: &'static [&'static str]) -> Unsupported {
-    Unsupported { name, flags, takes: Takes::Nothing, defaults: &["False"] }
-}
-
 const fn value(
     name: &'static str,
     flags: &'static [&'static str],
@@ -35,20 +31,10 @@ const fn items(name: &'static str, flags: &'static [&'static str]) -> Unsupporte
 
 pub static UNSUPPORTED: &[Unsupported] = &[
     // Logging
-    switch("capture_output", &["--capture-output"]),
     value("logger_class", &["--logger-class"], &["'gunicorn.glogging.Logger'"]),
     value("logconfig", &["--log-config"], &["None"]),
     value("logconfig_dict", &[], &["{}"]),
     value("logconfig_json", &["--log-config-json"], &["None"]),
-    switch("syslog", &["--log-syslog"]),
-    value("syslog_addr", &["--log-syslog-to"], &["'udp://localhost:514'"]),
-    value("syslog_prefix", &["--log-syslog-prefix"], &["None"]),
-    value("syslog_facility", &["--log-syslog-facility"], &["'user'"]),
-    switch("disable_redirect_access_to_syslog", &["--disable-redirect-access-to-syslog"]),
-    value("statsd_host", &["--statsd-host"], &["None"]),
-    value("statsd_prefix", &["--statsd-prefix"], &["''"]),
-    value("dogstatsd_tags", &["--dogstatsd-tags"], &["''"]),
-    switch("enable_backlog_metric", &["--enable-backlog-metric"]),
     // Paste
     value("paste", &["--paste", "--paster"], &["None"]),
     items("raw_paste_global_conf", &["--paste-global"]),

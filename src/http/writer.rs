@@ -12,6 +12,7 @@ use super::status;
 
 /// An output buffer that one large response blew up is given back when it is empty.
 const OUTPUT_KEEP: usize = 64 * 1024;
+const ID_FIELD: &str = "X-Request-ID";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Framing {
@@ -50,6 +51,8 @@ pub struct ResponseWriter {
     persistent: bool,
     dropped_body: bool,
     body_sent: u64,
+    /// The field line that tells the request's id.
+    id_line: Vec<u8>,
 }
 
 impl Default for ResponseWriter {
@@ -69,6 +72,7 @@ impl ResponseWriter {
             persistent: false,
             dropped_body: false,
             body_sent: 0,
+            id_line: Vec::new(),
         }
     }
 
@@ -80,6 +84,13 @@ impl ResponseWriter {
         self.persistent = allow_keep_alive && head.keep_alive();
         self.dropped_body = false;
         self.body_sent = 0;
+        self.id_line.clear();
+    }
+
+    /// The response is to carry this id, unless the application gives one of its own. `id` is a token.
+    pub fn identify(&mut self, id: &str) {
+        self.id_line.clear();
+        encode(ID_FIELD.as_bytes(), id.as_bytes(), &mut self.id_line);
     }
 
     /// An interim response (100, 103). Not sent to HTTP/1.0, nor after the head; `101` is a final one here.
@@ -141,6 +152,9 @@ impl ResponseWriter {
         });
         if framing == Framing::Chunked {
             out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+        }
+        if !self.id_line.is_empty() && head.field(ID_FIELD).is_none() {
+            out.extend_from_slice(&self.id_line);
         }
         out.extend_from_slice(before);
         out.extend_from_slice(after);
@@ -282,6 +296,7 @@ impl ResponseWriter {
         }
         let page = error_page(status::reason(status), detail);
         self.status_line(b"HTTP/1.1 ", status);
+        self.output.extend_from_slice(&self.id_line);
         self.output.extend_from_slice(b"Connection: close\r\nContent-Type: text/html\r\nContent-Length: ");
         self.output.extend_from_slice(itoa::Buffer::new().format(page.len()).as_bytes());
         self.output.extend_from_slice(b"\r\n\r\n");

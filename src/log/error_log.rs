@@ -1,25 +1,33 @@
 //! The error log: `[2026-11-24 09:30:00 +0000] [4711] [INFO] message`, for every record of the `log` facade.
 //!
 //! simplelog combines the loggers and filters levels; the line's form is ours, because operators' parsers know it.
+//! Owns where records go now. Read next: `severity.rs`, `sink.rs`.
 
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use simplelog::{CombinedLogger, Config, SharedLogger};
 
-use super::sink::Sink;
-use crate::config::kind as config;
+use super::logs::Logs;
+use super::remote;
+use super::severity::{EXCEPTION, Severity};
+use crate::config::kind;
 use crate::sys::clock::{self, LocalTime};
 
-/// Target of records that are to be printed as CRITICAL, a level the facade does not have.
-pub const CRITICAL: &str = "critical";
+/// Where records go now. A reload may name other places.
+static DESTINATION: RwLock<Option<Arc<Destination>>> = RwLock::new(None);
 
-/// Where records go now. A reload may name another file.
-static SINK: RwLock<Option<Arc<Sink>>> = RwLock::new(None);
-/// Whether records below CRITICAL, which the facade cannot tell from ERROR, are left out.
-static CRITICAL_ONLY: AtomicBool = AtomicBool::new(false);
+struct Destination {
+    logs: Logs,
+    /// The facade cannot tell CRITICAL from ERROR, and metrics count what is not printed.
+    least: Severity,
+}
+
+/// Not under the lock: a line that gets through after lost ones has one of its own to log.
+fn destination() -> Option<Arc<Destination>> {
+    DESTINATION.read().unwrap_or_else(PoisonError::into_inner).clone()
+}
 
 /// Writes records to the current sink.
 #[derive(Default)]
@@ -34,18 +42,50 @@ struct Stamp {
     text: String,
 }
 
-/// Makes `sink` the destination of the `log` facade, up to `level`; again after a reload.
-pub fn install(sink: Arc<Sink>, level: config::Level) {
-    *SINK.write().unwrap_or_else(PoisonError::into_inner) = Some(sink);
+/// Makes `logs` the destination of the `log` facade, for records of `level` and worse; again after a reload.
+pub fn install(logs: &Logs, level: kind::Level) {
+    let least = Severity::from(level);
+    // Warnings and worse are counted even if they are not printed.
+    let counted = if logs.statsd.is_some() { LevelFilter::Warn } else { LevelFilter::Off };
+    let destination = Arc::new(Destination { logs: logs.clone(), least });
+    *DESTINATION.write().unwrap_or_else(PoisonError::into_inner) = Some(destination);
     // An error means that the logger is installed already.
     let _ = CombinedLogger::init(vec![Box::new(ErrorLog::default())]);
-    CRITICAL_ONLY.store(level == config::Level::Critical, Relaxed);
-    log::set_max_level(match level {
-        config::Level::Debug => LevelFilter::Debug,
-        config::Level::Info => LevelFilter::Info,
-        config::Level::Warning => LevelFilter::Warn,
-        config::Level::Error | config::Level::Critical => LevelFilter::Error,
-    });
+    log::set_max_level(least.filter().max(counted));
+    logs.capture();
+    logs.tell_faults();
+}
+
+/// Counts a record that is not made because nobody would print it.
+pub fn count(level: Level, target: &str) {
+    if level <= Level::Warn
+        && let Some(destination) = destination()
+    {
+        destination.count(Severity::of(&Metadata::builder().level(level).target(target).build()), target);
+    }
+}
+
+/// Gives servers that were slow what waits for them. Costs one load as long as none is.
+pub fn catch_up() {
+    if remote::is_behind()
+        && let Some(destination) = destination()
+    {
+        remote::forget_behind();
+        destination.logs.catch_up();
+    }
+}
+
+impl Destination {
+    fn count(&self, severity: Severity, target: &str) {
+        let Some(statsd) = &self.logs.statsd else { return };
+        match severity {
+            Severity::Critical => statsd.record("critical"),
+            Severity::Error if target == EXCEPTION => statsd.record("exception"),
+            Severity::Error => statsd.record("error"),
+            Severity::Warning => statsd.record("warning"),
+            Severity::Info | Severity::Debug => {}
+        }
+    }
 }
 
 impl ErrorLog {
@@ -57,7 +97,7 @@ impl ErrorLog {
             stamp.refresh(second);
             line.extend_from_slice(stamp.text.as_bytes());
         }
-        let level = if record.target() == CRITICAL { "CRITICAL" } else { name(record.level()) };
+        let level = Severity::of(record.metadata()).name();
         // Writing to a Vec cannot fail.
         let _ = writeln!(line, " [{}] [{level}] {}", std::process::id(), record.args());
         line
@@ -84,29 +124,21 @@ impl Stamp {
     }
 }
 
-const fn name(level: Level) -> &'static str {
-    match level {
-        Level::Error => "ERROR",
-        Level::Warn => "WARNING",
-        Level::Info => "INFO",
-        Level::Debug | Level::Trace => "DEBUG",
-    }
-}
-
 impl Log for ErrorLog {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= log::max_level()
-            && (metadata.target() == CRITICAL || !CRITICAL_ONLY.load(Relaxed))
+        destination().is_some_and(|destination| Severity::of(metadata) >= destination.least)
     }
 
     fn log(&self, record: &Record<'_>) {
-        if !self.enabled(record.metadata()) {
+        let Some(destination) = destination() else { return };
+        let severity = Severity::of(record.metadata());
+        destination.count(severity, record.target());
+        if severity < destination.least {
             return;
         }
-        // Not under the lock: a line that gets through after lost ones has one of its own to log.
-        let sink = SINK.read().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(sink) = sink {
-            sink.write_line(&self.line(record));
+        destination.logs.error.write_line(&self.line(record));
+        if let Some(syslog) = &destination.logs.syslog {
+            syslog.error(severity, *record.args());
         }
     }
 
@@ -130,6 +162,7 @@ impl SharedLogger for ErrorLog {
 
 #[cfg(test)]
 mod tests {
+    use super::super::severity::CRITICAL;
     use super::*;
 
     fn line(level: Level, target: &str) -> String {

@@ -23,7 +23,7 @@ use super::bind_error::BindError;
 use super::stream::{Peer, Stream};
 use crate::config::{Address, Settings};
 use crate::sys::identity::Identity;
-use crate::sys::{descriptors, handshakes};
+use crate::sys::{backlog, descriptors, handshakes};
 
 /// What a listening socket needs to know besides its address.
 #[derive(Clone, Copy, Debug)]
@@ -151,6 +151,11 @@ impl Listener {
     pub fn has_waiting(&self) -> bool {
         let mut watched = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
         poll(&mut watched, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+    }
+
+    /// How many connections wait to be accepted, where the kernel tells.
+    pub fn backlog(&self) -> Option<u32> {
+        backlog::waiting(self.as_fd())
     }
 
     pub const fn local(&self) -> &Local {

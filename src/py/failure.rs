@@ -10,6 +10,8 @@ use pyo3::exceptions::{PyBaseException, PyModuleNotFoundError};
 use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyString, PyType};
 
+use crate::log::EXCEPTION;
+
 /// The application's code raised.
 const RAISED: i32 = 3;
 /// There is no such application.
@@ -101,7 +103,7 @@ impl LoadError {
 
     /// The report as one record of the error log; the whole traceback too, for whoever asked for details.
     pub fn log(&self) {
-        log::error!("{}", self.report);
+        log::error!(target: EXCEPTION, "{}", self.report);
         if let Some(traceback) = &self.traceback {
             log::debug!("{traceback}");
         }

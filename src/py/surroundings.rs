@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use pyo3::prelude::*;
-use pyo3::types::PyAnyMethods;
+use pyo3::types::{PyAnyMethods, PyDict};
 
 /// The command line of this interpreter, with the interpreter's own path in front.
 pub fn command_line(py: Python<'_>) -> PyResult<Vec<OsString>> {
@@ -48,6 +48,22 @@ pub fn set_variable(py: Python<'_>, name: &str, value: &str) -> PyResult<()> {
 
 pub fn remove_variable(py: Python<'_>, name: &str) -> PyResult<()> {
     py.import("os")?.getattr("environ")?.call_method1("pop", (name, py.None())).map(drop)
+}
+
+/// What Python prints comes out line by line, also where it leads to a file: a log that lags behind by a buffer tells
+/// nothing of a process that was killed.
+pub fn print_by_line(py: Python<'_>) -> PyResult<()> {
+    let sys = py.import("sys")?;
+    let arguments = PyDict::new(py);
+    arguments.set_item("line_buffering", true)?;
+    for name in ["stdout", "stderr"] {
+        let stream = sys.getattr(name)?;
+        // An application may have put something else there, or nothing.
+        if let Some(reconfigure) = stream.getattr_opt("reconfigure")? {
+            reconfigure.call((), Some(&arguments))?;
+        }
+    }
+    Ok(())
 }
 
 /// Python's handler turns SIGINT into KeyboardInterrupt; a handler registered later would still call it.

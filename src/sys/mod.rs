@@ -3,6 +3,7 @@
 //! Owns: every `unsafe` block outside the Python glue, each with its argument. Must never: hold policy, log, or
 //! know what a worker is. Linux-only calls stand behind a `cfg` with a fallback.
 
+pub mod backlog;
 pub mod clock;
 pub mod descriptors;
 #[cfg(feature = "python")]

@@ -7,6 +7,7 @@ use std::num::NonZeroUsize;
 use std::ops::Deref;
 use std::os::fd::{AsFd, OwnedFd};
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicU64;
 use std::{io, marker::PhantomData, mem};
 
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
@@ -19,6 +20,9 @@ use nix::unistd::ftruncate;
 /// Every sequence of bytes must be a valid value, and every field an atomic integer (or an array of them): no pointers,
 /// no locks, nothing that needs dropping.
 pub unsafe trait Shareable: Sync {}
+
+// SAFETY: nothing but atomics.
+unsafe impl<const COUNT: usize> Shareable for [AtomicU64; COUNT] {}
 
 /// A `T` in memory that forked children share, and a program that is executed in this one's place can map again.
 pub struct SharedMap<T: Shareable> {

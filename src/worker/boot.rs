@@ -30,7 +30,7 @@ use crate::py::failure::LoadError;
 use crate::py::hooks::HookError;
 use crate::scoreboard::{Scoreboard, SlotWriter, Stage};
 use crate::sys::{self, identity::Identity, signals::BlockGuard};
-use crate::wsgi::{Application, Concurrency, ErrorStream, Server};
+use crate::wsgi::{Application, Concurrency, ErrorStream, Observers, RequestIds, Server};
 
 /// Exit status when the worker itself, not the application, could not start.
 const BOOT_FAILED: i32 = 3;
@@ -86,6 +86,7 @@ pub fn run(py: Python<'_>, boot: Boot) -> i32 {
     }
     log::info!("Worker exiting (pid: {})", std::process::id());
     hooked.worker_exit(py);
+    crate::log::catch_up();
     status
 }
 
@@ -203,7 +204,8 @@ fn parts(py: Python<'_>, boot: Boot, callable: Py<PyAny>, wakeup: OwnedFd) -> Re
     Ok(Parts {
         application: Application {
             callable,
-            access_log: boot.logs.access.clone(),
+            observers: Observers::of(&boot.logs),
+            request_ids: settings.logging.request_id.then(RequestIds::new).transpose()?,
             sendfile: settings.mechanics.sendfile.unwrap_or(true),
             hooks: boot.hooked.for_requests(py),
         },

@@ -134,6 +134,7 @@ impl Reactor {
                 reloader.look_around(py, self.now);
             }
             self.look_after_time();
+            crate::log::catch_up();
         }
         Ok(())
     }

@@ -119,13 +119,21 @@ impl Server {
         if let Some(socket) = &self.unix {
             unix_server(&environ, head, scheme, socket)?;
         }
+        if let Some(id) = exchange.id() {
+            // In place of what the client sent: the application is to see the id that is logged.
+            environ.set_item(intern!(py, "HTTP_X_REQUEST_ID"), id)?;
+            environ.set_item(intern!(py, "rwsgi.request_id"), id)?;
+        }
         Ok(environ)
     }
 
     /// What this peer may say for others.
     pub(super) fn rules(&self, exchange: &Exchange) -> ForwardedRules<'_> {
-        let trusted = self.policy.forwarded_allow_ips.contains(exchange.peer.ip());
-        ForwardedRules::new(&self.policy, trusted)
+        ForwardedRules::new(&self.policy, self.trusts(exchange))
+    }
+
+    pub(super) fn trusts(&self, exchange: &Exchange) -> bool {
+        self.policy.forwarded_allow_ips.contains(exchange.peer.ip())
     }
 
     /// Sets a key for each field line; returns the proxy's SCRIPT_NAME.

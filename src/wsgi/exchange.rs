@@ -6,7 +6,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -22,6 +22,7 @@ pub struct Exchange {
     request: Mutex<RequestReader>,
     response: Mutex<Response>,
     fault: Mutex<Option<PeerError>>,
+    id: OnceLock<Box<str>>,
     ended: AtomicBool,
 }
 
@@ -33,6 +34,7 @@ impl Exchange {
             request: Mutex::new(connection.reader),
             response: Mutex::new(Response::new(connection.writer)),
             fault: Mutex::default(),
+            id: OnceLock::new(),
             ended: AtomicBool::new(false),
         }
     }
@@ -64,6 +66,15 @@ impl Exchange {
             return Err(PyRuntimeError::new_err("the request this belongs to has ended"));
         }
         Ok(())
+    }
+
+    /// The request's id, if requests have one.
+    pub(super) fn id(&self) -> Option<&str> {
+        self.id.get().map(AsRef::as_ref)
+    }
+
+    pub(super) fn identify(&self, id: Box<str>) -> &str {
+        self.id.get_or_init(|| id)
     }
 
     /// From now on nothing of the application reaches this connection.

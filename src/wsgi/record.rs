@@ -1,40 +1,94 @@
-//! What the access log may ask about a request that was served.
+//! What the access log may ask about a request that was served, and who is told of it.
+//!
+//! Values come from the environ as the application leaves it, where gunicorn's do. Read next: `log/access_log.rs`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString};
+use pyo3::{Bound, intern};
 
+use super::exchange::Exchange;
 use super::response::Response;
+use super::text;
 use crate::http::{Head, percent_decode};
-use crate::log::access_log;
+use crate::log::access_log::{self, AccessLog, Escape, Variable};
+use crate::log::{Logs, Statsd};
 
-pub(super) struct Record<'a, 'py> {
-    pub head: Head<'a>,
-    pub response: &'a Response,
-    pub environ: Option<&'a Bound<'py, PyDict>>,
-    pub remote_addr: String,
-    pub status: u16,
-    pub elapsed: Duration,
+/// Who is told of each request.
+pub struct Observers {
+    access_log: Option<Arc<AccessLog>>,
+    statsd: Option<Arc<Statsd>>,
+}
+
+impl Observers {
+    /// `None` if nobody wants to know.
+    pub fn of(logs: &Logs) -> Option<Self> {
+        let (access_log, statsd) = (logs.access.clone(), logs.statsd.clone());
+        (access_log.is_some() || statsd.is_some()).then_some(Self { access_log, statsd })
+    }
+
+    pub(super) fn tell(&self, exchange: &Exchange, environ: Option<&Bound<'_, PyDict>>, elapsed: Duration) {
+        let (Some(reader), Some(response)) = (exchange.request(), exchange.response()) else { return };
+        let Some(head) = reader.head() else { return };
+        let status = response.status();
+        if let Some(log) = &self.access_log {
+            log.write(&Record { head, response: &response, exchange, environ, status, elapsed });
+        }
+        if let Some(statsd) = &self.statsd {
+            statsd.request(status, elapsed);
+        }
+    }
+}
+
+struct Record<'a, 'py> {
+    head: Head<'a>,
+    response: &'a Response,
+    exchange: &'a Exchange,
+    environ: Option<&'a Bound<'py, PyDict>>,
+    status: u16,
+    elapsed: Duration,
+}
+
+impl Record<'_, '_> {
+    /// Without an environ, because the request was refused before there was one.
+    fn of_head(&self, variable: Variable, escape: Escape, line: &mut Vec<u8>) {
+        match variable {
+            Variable::RemoteAddr => escape(self.exchange.peer.address().as_bytes(), line),
+            Variable::Method => escape(self.head.method().as_bytes(), line),
+            Variable::QueryString => escape(self.head.query(), line),
+            Variable::PathInfo => {
+                let mut decoded = Vec::new();
+                percent_decode(self.head.path(), &mut decoded);
+                escape(&decoded, line);
+            }
+        }
+    }
 }
 
 impl access_log::Record for Record<'_, '_> {
-    fn remote_addr(&self) -> &str {
-        &self.remote_addr
-    }
-
-    fn method(&self) -> &str {
-        self.head.method()
+    fn variable(&self, variable: Variable, escape: Escape, line: &mut Vec<u8>) -> bool {
+        let Some(environ) = self.environ else {
+            self.of_head(variable, escape, line);
+            return true;
+        };
+        let py = environ.py();
+        let key = match variable {
+            Variable::RemoteAddr => intern!(py, "REMOTE_ADDR"),
+            Variable::Method => intern!(py, "REQUEST_METHOD"),
+            Variable::PathInfo => intern!(py, "PATH_INFO"),
+            Variable::QueryString => intern!(py, "QUERY_STRING"),
+        };
+        append(environ, key, escape, line)
     }
 
     fn target(&self) -> &[u8] {
         self.head.target()
     }
 
-    fn path(&self) -> Vec<u8> {
-        let mut decoded = Vec::new();
-        percent_decode(self.head.path(), &mut decoded);
-        decoded
+    fn path(&self) -> &[u8] {
+        self.head.path()
     }
 
     fn query(&self) -> &[u8] {
@@ -57,20 +111,49 @@ impl access_log::Record for Record<'_, '_> {
         self.elapsed
     }
 
-    fn request_field(&self, name: &str) -> Option<Vec<u8>> {
-        self.head.field(name).map(<[u8]>::to_vec)
+    fn request_field(&self, name: &str) -> Option<&[u8]> {
+        self.head.field(name)
     }
 
-    fn response_field(&self, name: &str) -> Option<Vec<u8>> {
-        self.response.head.field(name).map(<[u8]>::to_vec)
+    fn response_field(&self, name: &str) -> Option<&[u8]> {
+        self.response.head.field(name)
     }
 
-    fn environ(&self, key: &str) -> Option<Vec<u8>> {
+    fn environ(&self, key: &str, escape: Escape, line: &mut Vec<u8>) -> bool {
+        let Some(environ) = self.environ else { return false };
+        if append(environ, &PyString::new(environ.py(), key), escape, line) {
+            return true;
+        }
         // Names in a format have no case; the environ's keys do.
         let is_key = |found: &Bound<'_, PyAny>| {
             found.extract::<&str>().is_ok_and(|found| found.eq_ignore_ascii_case(key))
         };
-        let (_, value) = self.environ?.iter().find(|(found, _)| is_key(found))?;
-        value.str().ok().map(|text| text.to_string_lossy().into_owned().into_bytes())
+        let found = environ.iter().find(|(found, _)| is_key(found));
+        found.is_some_and(|(_, value)| append_value(&value, escape, line))
     }
+
+    fn request_id(&self) -> Option<&str> {
+        self.exchange.id()
+    }
+}
+
+fn append(
+    environ: &Bound<'_, PyDict>,
+    key: &Bound<'_, PyString>,
+    escape: Escape,
+    line: &mut Vec<u8>,
+) -> bool {
+    environ.get_item(key).ok().flatten().is_some_and(|value| append_value(&value, escape, line))
+}
+
+/// Native strings are bytes in latin-1 (PEP 3333): what the client sent comes out as it was.
+fn append_value(value: &Bound<'_, PyAny>, escape: Escape, line: &mut Vec<u8>) -> bool {
+    match text::latin1(value, "") {
+        Ok(bytes) => escape(&bytes, line),
+        Err(_) => match value.str() {
+            Ok(text) => escape(text.to_string_lossy().as_bytes(), line),
+            Err(_) => return false,
+        },
+    }
+    true
 }

@@ -4,7 +4,6 @@
 //! ends its request and nothing else; the response is complete, or the client can tell that it is not.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use pyo3::exceptions::{PyAssertionError, PyTypeError};
 use pyo3::prelude::*;
@@ -14,17 +13,19 @@ use super::environ::{EnvironError, Server};
 use super::exchange::Exchange;
 use super::file_wrapper::FileWrapper;
 use super::hooks::{RequestHooks, Seen};
-use super::record::Record;
+use super::record::Observers;
+use super::request_id::RequestIds;
 use super::start_response::{StartResponse, unsent};
 use super::text;
-use crate::log::access_log::AccessLog;
+use crate::log::EXCEPTION;
 use crate::py::failure::traceback;
 use crate::sys::clock;
 
-/// A WSGI callable and where its requests are logged.
+/// A WSGI callable and what is to be done around it.
 pub struct Application {
     pub callable: Py<PyAny>,
-    pub access_log: Option<Arc<AccessLog>>,
+    pub observers: Option<Observers>,
+    pub request_ids: Option<RequestIds>,
     /// Files of `wsgi.file_wrapper` are sent by the kernel.
     pub sendfile: bool,
     /// Those of the configuration, if it sets any.
@@ -55,7 +56,10 @@ impl From<PyErr> for Failure {
 impl Application {
     /// Serves the request whose head `exchange` holds.
     pub fn serve(&self, py: Python<'_>, server: &Server, exchange: &Arc<Exchange>) -> Served {
-        let began = self.access_log.as_ref().map(|_| clock::monotonic());
+        let began = self.observers.as_ref().map(|_| clock::monotonic());
+        if let Some(ids) = &self.request_ids {
+            identify(server, exchange, ids);
+        }
         let mut seen = None;
         let environ = match self.begin(py, server, exchange, &mut seen) {
             Ok(environ) => Some(environ),
@@ -70,8 +74,8 @@ impl Application {
         };
         let iterable = environ.as_ref().and_then(|environ| self.call(py, exchange, environ));
         let persistent = finish(exchange);
-        if let Some(began) = began {
-            self.log_access(exchange, environ.as_ref(), clock::monotonic().saturating_sub(began));
+        if let (Some(observers), Some(began)) = (&self.observers, began) {
+            observers.tell(exchange, environ.as_ref(), clock::monotonic().saturating_sub(began));
         }
         if let Some(iterable) = iterable {
             close(py, &iterable);
@@ -166,19 +170,12 @@ impl Application {
         let traceback = traceback(py, error);
         let traceback = traceback.trim_end();
         if response.writer.head_sent() {
-            log::error!("Error handling request\n{traceback}");
+            let id = bracketed(exchange);
+            log::error!(target: EXCEPTION, "Error handling request{id}\n{traceback}");
             return response.writer.abort();
         }
-        log::error!("Error handling request {}\n{traceback}", line(exchange));
+        log::error!(target: EXCEPTION, "Error handling request {}\n{traceback}", line(exchange));
         response.refuse(500, "");
-    }
-
-    fn log_access(&self, exchange: &Arc<Exchange>, environ: Option<&Bound<'_, PyDict>>, elapsed: Duration) {
-        let Some(log) = &self.access_log else { return };
-        let (Some(reader), Some(response)) = (exchange.request(), exchange.response()) else { return };
-        let Some(head) = reader.head() else { return };
-        let (remote_addr, status) = (exchange.peer.address(), response.status());
-        log.write(&Record { head, response: &response, environ, remote_addr, status, elapsed });
     }
 }
 
@@ -275,7 +272,7 @@ fn close(py: Python<'_>, iterable: &Bound<'_, PyAny>) {
         Err(error) => Err(error),
     };
     if let Err(error) = closed {
-        log::error!("Error closing the application's iterable\n{}", traceback(py, &error).trim_end());
+        log::error!(target: EXCEPTION, "Error closing the application's iterable\n{}", traceback(py, &error).trim_end());
     }
 }
 
@@ -292,9 +289,26 @@ fn log_begin(exchange: &Exchange) {
     }
 }
 
-/// `METHOD target`, for the error log.
+/// Gives the request its id, which its response will carry.
+fn identify(server: &Server, exchange: &Exchange, ids: &RequestIds) {
+    let reader = exchange.request();
+    let Some(head) = reader.as_ref().and_then(|reader| reader.head()) else { return };
+    let id = exchange.identify(ids.of(&head, server.trusts(exchange)));
+    if let Some(mut response) = exchange.response() {
+        response.writer.identify(id);
+    }
+}
+
+/// `METHOD target [id]`, for the error log.
 fn line(exchange: &Exchange) -> String {
     let reader = exchange.request();
     let head = reader.as_ref().and_then(|reader| reader.head());
-    head.map_or_else(String::new, |head| format!("{} {}", head.method(), head.target().escape_ascii()))
+    head.map_or_else(String::new, |head| {
+        format!("{} {}{}", head.method(), head.target().escape_ascii(), bracketed(exchange))
+    })
+}
+
+/// ` [id]`, if requests have one.
+fn bracketed(exchange: &Exchange) -> String {
+    exchange.id().map_or_else(String::new, |id| format!(" [{id}]"))
 }

@@ -66,6 +66,33 @@ choice! {
 }
 
 choice! {
+    /// What syslog(3) sorts lines by.
+    Facility {
+        Auth = "auth",
+        Authpriv = "authpriv",
+        Cron = "cron",
+        Daemon = "daemon",
+        Ftp = "ftp",
+        Kern = "kern",
+        Lpr = "lpr",
+        Mail = "mail",
+        News = "news",
+        Security = "security",
+        Syslog = "syslog",
+        User = "user",
+        Uucp = "uucp",
+        Local0 = "local0",
+        Local1 = "local1",
+        Local2 = "local2",
+        Local3 = "local3",
+        Local4 = "local4",
+        Local5 = "local5",
+        Local6 = "local6",
+        Local7 = "local7",
+    } else |_: &str| Err(Reject::Kind)
+}
+
+choice! {
     /// What happens to a header field whose name has an underscore.
     HeaderMap {
         Drop = "drop",

@@ -6,15 +6,17 @@
 //! kind.
 
 mod choice;
+mod endpoint;
 mod hook;
 mod list;
 mod number;
 mod text;
 
 pub use choice::{
-    AsgiLifespan, AsgiLoop, Cleartext, HeaderMap, HttpParser, Level, Protocol, ProxyProtocol, ReloadEngine,
-    WorkerClass,
+    AsgiLifespan, AsgiLoop, Cleartext, Facility, HeaderMap, HttpParser, Level, Protocol, ProxyProtocol,
+    ReloadEngine, WorkerClass,
 };
+pub use endpoint::{Endpoint, StatsdServer, SyslogServer, UnixKind};
 pub use hook::{Hook, HookRef};
 pub use list::{Binds, HeaderNames, Networks, SchemeHeaders, SearchPath, Strings, Variables};
 pub use number::{Constant, Count, Mode, OneThread, Seconds, Size};

@@ -18,7 +18,7 @@ section! {
         ///
         /// | Atom | Is |
         /// |---|---|
-        /// | `h` | the client's address |
+        /// | `h` | the client's address, as the application's environ has it in the end |
         /// | `l` | `-` |
         /// | `u` | the user of Basic authentication |
         /// | `t` | date and time |
@@ -31,7 +31,23 @@ section! {
         /// | `p` | process id, as `<PID>` |
         /// | `{NAME}i` `{NAME}o` `{NAME}e` | request header, response header, environ key |
         ///
-        /// An atom is written `%(NAME)s`; one that is unknown or has no value is `-`.
+        /// An atom is written `%(NAME)s`; one that is unknown or has no value is `-`. What the client or the
+        /// application chose is escaped, so that it can end neither quotes nor the line.
+        ///
+        /// The one word `json` makes each line a JSON object instead. Names are OpenTelemetry's; a value that is absent
+        /// is left out.
+        ///
+        /// | Name | Is |
+        /// |---|---|
+        /// | `timestamp` | RFC 3339, local time with its offset |
+        /// | `client.address` | the client's address, as the application's environ has it in the end |
+        /// | `user.name` | the user of Basic authentication |
+        /// | `http.request.method` `url.path` `url.query` `network.protocol.version` | the request line, not decoded |
+        /// | `http.response.status_code` `http.response.body.size` | numbers |
+        /// | `http.server.request.duration` | seconds, a number |
+        /// | `user_agent.original` `http.request.header.referer` | the two header fields |
+        /// | `http.request.id` | with `request_id` |
+        /// | `process.pid` | the worker, a number |
         access_log_format: Text = r#"%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s""#.to_owned() => {
             flags: &["--access-logformat"], metavar: "FORMAT", live: Live::Reload,
         }
@@ -45,6 +61,21 @@ section! {
 
         /// Least severe level the error log shows.
         loglevel: Level = Level::Info => { flags: &["--log-level"], metavar: "LEVEL", live: Live::Reload }
+
+        /// Lead standard output and error into the error log's file.
+        ///
+        /// Those of the master, of the workers, and of what they start. USR1 and HUP move them with the file. Changes
+        /// nothing if the error log is `-`. What Python writes comes line by line.
+        capture_output: Flag = false => { flags: &["--capture-output"], live: Live::Reload }
+
+        /// Give each request an id, and tell it everywhere.
+        ///
+        /// It is that of the field `X-Request-ID` if a peer of `forwarded_allow_ips` sent one of 1 to 200 letters,
+        /// digits, `.`, `_` and `-`; otherwise a new one of 32 hexadecimal digits. The application finds it in the
+        /// environ as `HTTP_X_REQUEST_ID` and `rwsgi.request_id`, the client in the response's `X-Request-ID` unless the
+        /// application has set one, and the operator in the error log's line of a request that failed and in the access
+        /// log: in JSON by itself, else as `%({rwsgi.request_id}e)s`.
+        request_id: Flag = false => { flags: &["--request-id"], live: Live::Workers }
 
         /// Keep standard output and error in a daemon.
         ///

@@ -40,6 +40,7 @@ sections! {
     protocols: Protocols,
     leniency: Leniency,
     logging: Logging,
+    telemetry: Telemetry,
     security: Security,
     ssl: Ssl,
     http2: Http2,

@@ -8,7 +8,7 @@ use log::Level;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMapping, PyTuple};
 
-use crate::log::{CRITICAL, Logs};
+use crate::log::{CRITICAL, EXCEPTION, Logs, Metric, count};
 use crate::py::failure::traceback;
 
 /// The numbers of `logging`, from which on a record has which level. The first is CRITICAL.
@@ -27,6 +27,14 @@ pub struct Logger {
 impl Logger {
     pub(super) const fn new(logs: Logs) -> Self {
         Self { logs }
+    }
+
+    /// Sends the metric that `extra` holds, if there is one. False if the message has nothing to say beside it.
+    fn says_more(&self, msg: &Bound<'_, PyAny>, kwargs: Option<Keywords<'_, '_>>) -> bool {
+        let Some(statsd) = &self.logs.statsd else { return true };
+        let Some((name, value, metric)) = kwargs.and_then(metric) else { return true };
+        statsd.send(&name, value, metric);
+        msg.is_truthy().unwrap_or(true)
     }
 }
 
@@ -51,12 +59,16 @@ impl Logger {
 
     #[pyo3(signature = (msg, *args, **kwargs))]
     fn info(&self, msg: &Bound<'_, PyAny>, args: &Bound<'_, PyTuple>, kwargs: Option<Keywords<'_, '_>>) {
-        emit(20, msg, args, kwargs);
+        if self.says_more(msg, kwargs) {
+            emit(20, msg, args, kwargs);
+        }
     }
 
     #[pyo3(signature = (msg, *args, **kwargs))]
     fn debug(&self, msg: &Bound<'_, PyAny>, args: &Bound<'_, PyTuple>, kwargs: Option<Keywords<'_, '_>>) {
-        emit(10, msg, args, kwargs);
+        if self.says_more(msg, kwargs) {
+            emit(10, msg, args, kwargs);
+        }
     }
 
     /// ERROR with the exception that is being handled.
@@ -71,7 +83,7 @@ impl Logger {
         if !keywords.contains("exc_info")? {
             keywords.set_item("exc_info", true)?;
         }
-        emit(40, msg, args, Some(&keywords));
+        emit_as(Level::Error, EXCEPTION, msg, args, Some(&keywords));
         Ok(())
     }
 
@@ -90,7 +102,9 @@ impl Logger {
             }
             Err(_) => lvl.extract()?,
         };
-        emit(number, msg, args, kwargs);
+        if self.says_more(msg, kwargs) {
+            emit(number, msg, args, kwargs);
+        }
         Ok(())
     }
 
@@ -111,11 +125,30 @@ impl Logger {
     }
 }
 
+/// `{"metric": NAME, "value": VALUE, "mtype": TYPE}`, of which nothing may be missing.
+fn metric(kwargs: &Bound<'_, PyDict>) -> Option<(String, String, Metric)> {
+    let extra = kwargs.get_item("extra").ok()??;
+    let of = |key| {
+        extra.get_item(key).ok().and_then(|value| Some(value.str().ok()?.to_string_lossy().into_owned()))
+    };
+    Some((of("metric")?, of("value")?, Metric::named(&of("mtype")?)?))
+}
+
 fn emit(number: u32, msg: &Bound<'_, PyAny>, args: &Bound<'_, PyTuple>, kwargs: Option<Keywords<'_, '_>>) {
     let (_, level) = LEVELS.iter().copied().find(|(from, _)| number >= *from).unwrap_or((0, Level::Debug));
     let target = if number >= 50 { CRITICAL } else { module_path!() };
+    emit_as(level, target, msg, args, kwargs);
+}
+
+fn emit_as(
+    level: Level,
+    target: &str,
+    msg: &Bound<'_, PyAny>,
+    args: &Bound<'_, PyTuple>,
+    kwargs: Option<Keywords<'_, '_>>,
+) {
     if !log::log_enabled!(target: target, level) {
-        return;
+        return count(level, target);
     }
     let py = msg.py();
     let mut text = formatted(msg, args).unwrap_or_else(|_| format!("{msg} {args}"));
@@ -186,7 +219,7 @@ impl Route {
         let text = record.call_method0("getMessage")?;
         if self.access {
             if let Some(access) = &self.logs.access {
-                access.sink().write_line(format!("{text}\n").as_bytes());
+                access.write_text(&text.str()?.to_string_lossy());
             }
             return Ok(());
         }

@@ -26,7 +26,7 @@ pub use socket::Socket;
 use super::config_file::Callables;
 use super::failure;
 use crate::config::{ConfigError, Settings};
-use crate::log::Logs;
+use crate::log::{EXCEPTION, Logs};
 
 /// A moment at which a hook is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,7 +172,7 @@ impl HookError {
     }
 
     pub fn log(&self) {
-        log::error!("{self}");
+        log::error!(target: EXCEPTION, "{self}");
     }
 }
 

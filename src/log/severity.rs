@@ -1,0 +1,77 @@
+//! How bad a record is, in the five steps of Python's `logging`.
+//!
+//! The `log` facade has neither CRITICAL nor a word for an exception: the target of a record says so. Read next:
+//! `error_log.rs`.
+
+use log::{Level, LevelFilter, Metadata};
+
+use crate::config::kind;
+
+/// Target of records that are to be printed as CRITICAL.
+pub const CRITICAL: &str = "critical";
+/// Target of records that tell an exception. They are printed as ERROR; metrics count them by themselves.
+pub const EXCEPTION: &str = "exception";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Severity {
+    Debug,
+    Info,
+    Warning,
+    Error,
+    Critical,
+}
+
+impl Severity {
+    pub(super) fn of(metadata: &Metadata<'_>) -> Self {
+        match metadata.level() {
+            Level::Error if metadata.target() == CRITICAL => Self::Critical,
+            Level::Error => Self::Error,
+            Level::Warn => Self::Warning,
+            Level::Info => Self::Info,
+            Level::Debug | Level::Trace => Self::Debug,
+        }
+    }
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Debug => "DEBUG",
+            Self::Info => "INFO",
+            Self::Warning => "WARNING",
+            Self::Error => "ERROR",
+            Self::Critical => "CRITICAL",
+        }
+    }
+
+    /// The number of syslog(3).
+    pub(super) const fn syslog(self) -> u8 {
+        match self {
+            Self::Debug => 7,
+            Self::Info => 6,
+            Self::Warning => 4,
+            Self::Error => 3,
+            Self::Critical => 2,
+        }
+    }
+
+    /// The least that the facade must let through for records of this severity to pass.
+    pub(super) const fn filter(self) -> LevelFilter {
+        match self {
+            Self::Debug => LevelFilter::Debug,
+            Self::Info => LevelFilter::Info,
+            Self::Warning => LevelFilter::Warn,
+            Self::Error | Self::Critical => LevelFilter::Error,
+        }
+    }
+}
+
+impl From<kind::Level> for Severity {
+    fn from(level: kind::Level) -> Self {
+        match level {
+            kind::Level::Debug => Self::Debug,
+            kind::Level::Info => Self::Info,
+            kind::Level::Warning => Self::Warning,
+            kind::Level::Error => Self::Error,
+            kind::Level::Critical => Self::Critical,
+        }
+    }
+}
