@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use pyo3::prelude::*;
 
@@ -19,9 +20,9 @@ use crate::config::{self, ConfigError, Parsed, Settings, Sources, VERSION_LINE, 
 use crate::log::Logs;
 use crate::net::passed_sockets;
 use crate::py::app;
-use crate::py::config_file::PythonLoader;
+use crate::py::config_file::{Objects, PythonLoader};
 use crate::py::failure::LoadError;
-use crate::py::hooks::Hooks;
+use crate::py::hooks::Context;
 use crate::py::surroundings::{self, Variables};
 use crate::sys::descriptors::open_standard_streams;
 use crate::wsgi::SERVER_SOFTWARE;
@@ -109,13 +110,14 @@ fn serve(py: Python<'_>, argv: Vec<OsString>, command: Vec<OsString>) -> Result<
         print(&settings.print());
     }
     let variables = surround(py, &settings, &sources)?;
-    let hooks = Hooks::load(py, &settings, &loader.into_callables())?;
+    let objects = loader.into_objects();
     let Some(spec) = settings.app_spec().map(str::to_owned) else {
         return Err(Refusal::new(NO_APPLICATION));
     };
     let trial = handover == Some(Handover::Trial);
     if trial || settings.debugging.print_config || settings.debugging.check_config {
-        Logs::open(&settings, None).map_err(Refusal::new)?;
+        let logs = Logs::open(&settings, None).map_err(Refusal::new)?;
+        Context::new(py, &Arc::new(settings), &logs, objects, None)?;
         return app::load(py, &spec).map(|_| 0).map_err(|error| Refusal::new(error.report()));
     }
     // Asked before the process changes its id, by which the sockets are addressed to it.
@@ -125,7 +127,7 @@ fn serve(py: Python<'_>, argv: Vec<OsString>, command: Vec<OsString>) -> Result<
         Side::Terminal(status) => return Ok(status),
     };
     let kept = Kept { sources, program, variables, passed, launcher: Rc::clone(&launcher), app: None };
-    let status = start(py, settings, hooks, kept, handover).unwrap_or_else(Refusal::tell);
+    let status = start(py, settings, objects, kept, handover).unwrap_or_else(Refusal::tell);
     // In a worker the line is closed, and this says nothing.
     launcher.conclude(status);
     Ok(status)
@@ -161,12 +163,14 @@ fn daemonize(py: Python<'_>, sources: &Sources, settings: &Settings, started: bo
 fn start(
     py: Python<'_>,
     settings: Settings,
-    hooks: Hooks,
+    objects: Objects,
     mut kept: Kept,
     handover: Option<Handover>,
 ) -> Result<i32, Refusal> {
     let identity = identity_of(&settings).map_err(Refusal::new)?;
     let logs = Logs::open(&settings, identity.as_ref()).map_err(Refusal::new)?;
+    let settings = Arc::new(settings);
+    let context = Context::new(py, &settings, &logs, objects, None)?;
     crate::log::install(&logs, settings.logging.loglevel);
     if settings.logging.capture_output {
         surroundings::print_by_line(py)?;
@@ -176,14 +180,15 @@ fn start(
         settings.print().lines().for_each(|line| log::debug!("  {line}"));
     }
     let mut lame = false;
-    match preload(py, &settings) {
+    match preload(py, &settings, &context) {
         Ok(app) => kept.app = app,
         // The workers of before serve on, which is better than nobody.
         Err(_) if matches!(handover, Some(Handover::Resume(_))) => lame = true,
         Err(error) => return Ok(error.exit_code),
     }
+    context.follow_changes(py, &logs);
     let to_file = settings.logging.errorlog != "-";
-    let started = arbiter::run(py, Setup { settings, identity, logs, hooks, kept, handover, lame });
+    let started = arbiter::run(py, Setup { settings, identity, logs, context, kept, handover, lame });
     started
         .map_err(|error| {
             log::error!("{error}");
@@ -193,9 +198,11 @@ fn start(
 }
 
 /// The application for all workers, with `preload_app`. A failure is told in the error log.
-fn preload(py: Python<'_>, settings: &Settings) -> Result<Option<Py<PyAny>>, LoadError> {
+fn preload(py: Python<'_>, settings: &Settings, context: &Context) -> Result<Option<Py<PyAny>>, LoadError> {
     let Some(spec) = settings.app_spec().filter(|_| settings.mechanics.preload_app) else { return Ok(None) };
-    app::load(py, spec).map(Some).inspect_err(LoadError::log)
+    let app = app::load(py, spec).inspect_err(LoadError::log)?;
+    context.app.get().set(py, &app);
+    Ok(Some(app))
 }
 
 fn print(text: &str) -> i32 {

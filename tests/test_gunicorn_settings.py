@@ -24,6 +24,7 @@ SAME: dict[str, tuple[Any, Any]] = {
     "proxy_allow_ips": ("127.0.0.1,::1", ["127.0.0.1", "::1"]),
     "uwsgi_allow_ips": ("127.0.0.1,::1", ["127.0.0.1", "::1"]),
     "pythonpath": (None, []),
+    "logger_class": ("gunicorn.glogging.Logger", "rwsgi.glogging.Logger"),
     "forwarder_headers": ("SCRIPT_NAME,PATH_INFO", ["SCRIPT_NAME", "PATH_INFO"]),
 }
 # Defaults that say where the server was started, or by whom.

@@ -152,6 +152,7 @@ impl Master {
         let (context, size) = (&fresh.context, fresh.size());
         let told = nworkers_changed(py, context, &self.server, size, Some(self.size_told))
             .and_then(|()| context.hooks.call(py, Hook::OnReload, (&self.server,)));
+        context.follow_changes(py, &fresh.logs);
         told.map_err(|error| {
             error.log();
             log_python(Server::set_size(&self.server, py, self.size_told));

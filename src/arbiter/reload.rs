@@ -16,8 +16,8 @@ use super::start::announce;
 use super::state::{Event, State};
 use crate::config::{self, Parsed, Settings};
 use crate::log::Logs;
-use crate::py::config_file::PythonLoader;
-use crate::py::hooks::{Context, Hooks};
+use crate::py::config_file::{Objects, PythonLoader};
+use crate::py::hooks::Context;
 use crate::py::surroundings;
 
 impl Master {
@@ -34,6 +34,9 @@ impl Master {
             Ok(generation) => generation,
             Err(reason) => {
                 self.enter(py, self.state.generation());
+                if let Some(generation) = self.generations.get(&self.state.generation()) {
+                    generation.context.set_up_loggers(py, &generation.logs);
+                }
                 return self.feed(py, Event::ReloadFailed(reason));
             }
         };
@@ -60,11 +63,11 @@ impl Master {
     /// Everything that can fail, in the order in which it is cheapest to undo.
     fn next_generation(&mut self, py: Python<'_>) -> Result<Generation, String> {
         let running = self.settings().ok_or("there is no generation to replace")?;
-        let (settings, hooks) = self.read_again(py, &running)?;
+        let (settings, objects) = self.read_again(py, &running)?;
         let settings = Arc::new(settings);
         let identity = identity_of(&settings)?;
         let logs = Logs::open(&settings, identity.as_ref())?;
-        let context = Context::new(py, &settings, &logs, hooks, self.kept.app.as_ref());
+        let context = Context::new(py, &settings, &logs, objects, self.kept.app.as_ref());
         let context = context.map_err(|error| error.to_string())?;
         let mut generation = Generation::new(settings, logs, identity, context);
         let bound = generation.bind(&self.open_listeners(), &self.kept.passed);
@@ -81,7 +84,7 @@ impl Master {
         }
     }
 
-    fn read_again(&mut self, py: Python<'_>, running: &Settings) -> Result<(Settings, Hooks), String> {
+    fn read_again(&mut self, py: Python<'_>, running: &Settings) -> Result<(Settings, Objects), String> {
         // The file may read variables: it must see what it saw at the start.
         self.kept.variables.restore(py).map_err(|error| error.to_string())?;
         let mut loader = PythonLoader::new(&self.kept.sources.cwd);
@@ -99,8 +102,7 @@ impl Master {
             log::warn!("{name} changed: a reload keeps the running value, a restart takes the new one");
         }
         self.kept.variables.apply(py, &settings.mechanics.raw_env).map_err(|error| error.to_string())?;
-        let hooks = Hooks::load(py, &settings, &loader.into_callables());
-        hooks.map(|hooks| (*settings, hooks)).map_err(|error| error.to_string())
+        Ok((*settings, loader.into_objects()))
     }
 
     /// Makes the process what this generation's settings say: after a reload, and on the way back from one.

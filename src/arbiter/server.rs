@@ -8,7 +8,7 @@ use pyo3::types::{PyDict, PyList};
 
 use super::generation::Generation;
 use super::state::State;
-use crate::py::hooks::{App, Config, Logger, Socket};
+use crate::py::hooks::{App, Config, Socket};
 use crate::worker::Worker;
 
 /// `reexec_pid`, `master_pid`: zero where there is no such process.
@@ -19,7 +19,7 @@ pub(super) struct Server {
     reexec_pid: i32,
     master_name: &'static str,
     cfg: Py<Config>,
-    log: Py<Logger>,
+    log: Py<PyAny>,
     app: Py<App>,
     address: Py<PyList>,
     proc_name: String,

@@ -96,7 +96,7 @@ impl Master {
         // The other generations' sockets: what both have becomes this one's alone.
         self.generations.clear();
         let settings = Arc::clone(&generation.settings);
-        let hooks = Arc::clone(&generation.context.hooks);
+        let context = Arc::clone(&generation.context);
         self.kept.variables.apply(py, &settings.mechanics.raw_env).map_err(|error| error.to_string())?;
         let (logs, identity) = (generation.logs.clone(), generation.identity.clone());
         logs.after_fork();
@@ -114,7 +114,7 @@ impl Master {
             identity,
             app: self.kept.app,
             config_file,
-            hooked: Arc::new(Hooked { hooks, server: self.server.into_any(), worker }),
+            hooked: Arc::new(Hooked { context, server: self.server.into_any(), worker }),
             title,
             limits,
             blocked,

@@ -26,7 +26,7 @@ use super::state::State;
 use crate::config::{Settings, Sources};
 use crate::log::Logs;
 use crate::net::{BindError, Listener, Passed};
-use crate::py::hooks::{Context, HookError, Hooks};
+use crate::py::hooks::{Context, HookError};
 use crate::py::surroundings::{self, Variables};
 use crate::sys::identity::Identity;
 
@@ -35,11 +35,11 @@ const BIND_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the command line's side has prepared.
 pub struct Setup {
-    pub settings: Settings,
+    pub settings: Arc<Settings>,
     /// Whom the workers are to become.
     pub identity: Option<Arc<Identity>>,
     pub logs: Logs,
-    pub hooks: Hooks,
+    pub context: Context,
     pub kept: Kept,
     /// What another program of this master left.
     pub handover: Option<Handover>,
@@ -88,9 +88,7 @@ impl std::error::Error for StartError {}
 /// Runs the master until it ends, and a worker until it ends in each forked child: the result is this process's exit
 /// status, whichever of the two it is.
 pub fn run(py: Python<'_>, setup: Setup) -> Result<i32, StartError> {
-    let Setup { settings, identity, logs, hooks, mut kept, handover, lame } = setup;
-    let settings = Arc::new(settings);
-    let context = Context::new(py, &settings, &logs, hooks, kept.app.as_ref()).map_err(StartError::Python)?;
+    let Setup { settings, identity, logs, context, mut kept, handover, lame } = setup;
     let generation = Generation::new(settings, logs, identity, context);
     let inheritance = Inheritance::take(handover, &mut kept);
     let state = inheritance.state(generation.plan(), lame);
@@ -135,6 +133,7 @@ impl Start {
         log::info!("Starting rwsgi {}", env!("CARGO_PKG_VERSION"));
         self.write_pidfile(state)?;
         self.opening.starting(py, &self.generation).map_err(StartError::Hook)?;
+        self.generation.context.follow_changes(py, &self.generation.logs);
         if let Err(error) = surroundings::forget_interrupts(py) {
             // Only an embedding that starts us off the main thread gets here.
             log::warn!("SIGINT stays with Python: {error}");
@@ -159,6 +158,7 @@ impl Start {
         }
         log::info!("Using worker: {}", self.generation.settings.workers.worker_class.as_str());
         self.opening.ready(py, &self.generation, state).map_err(StartError::Hook)?;
+        self.generation.context.follow_changes(py, &self.generation.logs);
         Ok(Some(foundation))
     }
 

@@ -30,11 +30,6 @@ const fn items(name: &'static str, flags: &'static [&'static str]) -> Unsupporte
 }
 
 pub static UNSUPPORTED: &[Unsupported] = &[
-    // Logging
-    value("logger_class", &["--logger-class"], &["'gunicorn.glogging.Logger'"]),
-    value("logconfig", &["--log-config"], &["None"]),
-    value("logconfig_dict", &[], &["{}"]),
-    value("logconfig_json", &["--log-config-json"], &["None"]),
     // Paste
     value("paste", &["--paste", "--paster"], &["None"]),
     items("raw_paste_global_conf", &["--paste-global"]),

@@ -3,7 +3,8 @@
 //! Owns what a line can tell, and where it goes. Cost when it is off: none, for the caller asks `Option<AccessLog>`
 //! before it collects anything. Read next: `format.rs`, `json.rs`.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub use super::escape::Escape;
@@ -78,11 +79,12 @@ pub struct AccessLog {
     sink: Option<Arc<Sink>>,
     syslog: Option<Arc<Syslog>>,
     line: Mutex<Line>,
+    pid: AtomicU32,
 }
 
 impl AccessLog {
     pub(super) fn new(layout: Layout, sink: Option<Arc<Sink>>, syslog: Option<Arc<Syslog>>) -> Self {
-        let log = Self { layout, sink, syslog, line: Mutex::default() };
+        let log = Self { layout, sink, syslog, line: Mutex::default(), pid: AtomicU32::new(0) };
         log.after_fork();
         log
     }
@@ -93,28 +95,32 @@ impl AccessLog {
 
     /// Asking for the process's id is a system call: it is asked when it changes.
     pub(super) fn after_fork(&self) {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner).surroundings.pid = std::process::id();
+        self.pid.store(std::process::id(), Relaxed);
     }
 
     /// Writes the line of one request.
     pub fn write(&self, record: &impl Record) {
-        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-        let Line { bytes, surroundings } = &mut *line;
+        // What the record has may be Python's to say: no lock is held while it is asked (I8).
+        let mut line = std::mem::take(&mut *self.line());
+        let Line { bytes, surroundings } = &mut line;
         surroundings.stamp.refresh(clock::wall_coarse());
+        surroundings.pid = self.pid.load(Relaxed);
         bytes.clear();
         match &self.layout {
             Layout::Json => json::append(record, surroundings, bytes),
             Layout::Atoms(format) => format.append(record, surroundings, bytes),
         }
         self.send(bytes);
+        *self.line() = line;
     }
 
     /// Writes a line that somebody else has made.
     pub fn write_text(&self, text: &str) {
-        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
-        line.bytes.clear();
-        line.bytes.extend_from_slice(text.as_bytes());
-        self.send(&mut line.bytes);
+        self.send(&mut text.as_bytes().to_vec());
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn send(&self, line: &mut Vec<u8>) {

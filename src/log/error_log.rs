@@ -3,6 +3,7 @@
 //! simplelog combines the loggers and filters levels; the line's form is ours, because operators' parsers know it.
 //! Owns where records go now. Read next: `severity.rs`, `sink.rs`.
 
+use std::fmt;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -29,14 +30,13 @@ fn destination() -> Option<Arc<Destination>> {
     DESTINATION.read().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-/// Writes records to the current sink.
-#[derive(Default)]
-pub struct ErrorLog {
-    stamp: Mutex<Stamp>,
-}
+/// Takes the records of the `log` facade.
+struct ErrorLog;
+
+/// Asked for with each line, and worked out once a second.
+static STAMP: Mutex<Stamp> = Mutex::new(Stamp { second: 0, text: String::new() });
 
 /// The time of the last line, kept as text for the rest of its second.
-#[derive(Default)]
 struct Stamp {
     second: u64,
     text: String,
@@ -44,13 +44,13 @@ struct Stamp {
 
 /// Makes `logs` the destination of the `log` facade, for records of `level` and worse; again after a reload.
 pub fn install(logs: &Logs, level: kind::Level) {
-    let least = Severity::from(level);
+    let least = logs.bridge().map_or_else(|| Severity::from(level), |bridge| bridge.least());
     // Warnings and worse are counted even if they are not printed.
     let counted = if logs.statsd.is_some() { LevelFilter::Warn } else { LevelFilter::Off };
     let destination = Arc::new(Destination { logs: logs.clone(), least });
     *DESTINATION.write().unwrap_or_else(PoisonError::into_inner) = Some(destination);
     // An error means that the logger is installed already.
-    let _ = CombinedLogger::init(vec![Box::new(ErrorLog::default())]);
+    let _ = CombinedLogger::init(vec![Box::new(ErrorLog)]);
     log::set_max_level(least.filter().max(counted));
     logs.capture();
     logs.tell_faults();
@@ -62,6 +62,14 @@ pub fn count(level: Level, target: &str) {
         && let Some(destination) = destination()
     {
         destination.count(Severity::of(&Metadata::builder().level(level).target(target).build()), target);
+    }
+}
+
+/// Prints a record that comes back from Python's logging, in whose place nothing else is.
+pub fn print(severity: Severity, target: &str, text: &str) {
+    if let Some(destination) = destination() {
+        destination.count(severity, target);
+        destination.print(severity, format_args!("{text}"));
     }
 }
 
@@ -86,22 +94,25 @@ impl Destination {
             Severity::Info | Severity::Debug => {}
         }
     }
+
+    fn print(&self, severity: Severity, text: fmt::Arguments<'_>) {
+        self.logs.error.write_line(&line(severity, text));
+        if let Some(syslog) = &self.logs.syslog {
+            syslog.error(severity, text);
+        }
+    }
 }
 
-impl ErrorLog {
-    fn line(&self, record: &Record<'_>) -> Vec<u8> {
-        let mut line = Vec::with_capacity(160);
-        let second = clock::wall().as_secs();
-        {
-            let mut stamp = self.stamp.lock().unwrap_or_else(PoisonError::into_inner);
-            stamp.refresh(second);
-            line.extend_from_slice(stamp.text.as_bytes());
-        }
-        let level = Severity::of(record.metadata()).name();
-        // Writing to a Vec cannot fail.
-        let _ = writeln!(line, " [{}] [{level}] {}", std::process::id(), record.args());
-        line
+fn line(severity: Severity, text: fmt::Arguments<'_>) -> Vec<u8> {
+    let mut line = Vec::with_capacity(160);
+    {
+        let mut stamp = STAMP.lock().unwrap_or_else(PoisonError::into_inner);
+        stamp.refresh(clock::wall().as_secs());
+        line.extend_from_slice(stamp.text.as_bytes());
     }
+    // Writing to a Vec cannot fail.
+    let _ = writeln!(line, " [{}] [{}] {text}", std::process::id(), severity.name());
+    line
 }
 
 impl Stamp {
@@ -136,9 +147,9 @@ impl Log for ErrorLog {
         if severity < destination.least {
             return;
         }
-        destination.logs.error.write_line(&self.line(record));
-        if let Some(syslog) = &destination.logs.syslog {
-            syslog.error(severity, *record.args());
+        let bridge = destination.logs.bridge();
+        if !bridge.is_some_and(|bridge| bridge.record(severity, *record.args())) {
+            destination.print(severity, *record.args());
         }
     }
 
@@ -162,29 +173,13 @@ impl SharedLogger for ErrorLog {
 
 #[cfg(test)]
 mod tests {
-    use super::super::severity::CRITICAL;
     use super::*;
-
-    fn line(level: Level, target: &str) -> String {
-        let error_log = ErrorLog::default();
-        let record = Record::builder().level(level).target(target).args(format_args!("hello")).build();
-        String::from_utf8(error_log.line(&record)).unwrap()
-    }
 
     #[test]
     fn lines_have_the_form_that_parsers_know() {
-        let text = line(Level::Info, "x");
+        let text = String::from_utf8(line(Severity::Warning, format_args!("hello"))).unwrap();
         let (stamp, rest) = text.split_at("[2026-11-24 09:30:00 +0000]".len());
         assert!(stamp.starts_with("[20") && stamp.ends_with(']'), "{stamp}");
-        assert_eq!(rest, format!(" [{}] [INFO] hello\n", std::process::id()));
-    }
-
-    #[test]
-    fn levels_are_named_as_python_names_them() {
-        for (level, target, name) in
-            [(Level::Warn, "", "WARNING"), (Level::Error, "", "ERROR"), (Level::Error, CRITICAL, "CRITICAL")]
-        {
-            assert!(line(level, target).contains(&format!("[{name}]")));
-        }
+        assert_eq!(rest, format!(" [{}] [WARNING] hello\n", std::process::id()));
     }
 }

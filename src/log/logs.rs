@@ -3,9 +3,10 @@
 //! Owns which sink serves which log. Must never print, nor make a log that failed to open look open. Clones share
 //! the descriptors, as forked workers do. Read next: `sink.rs`, `remote.rs`.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::access_log::{AccessLog, Layout};
+use super::bridge::Bridge;
 use super::capture;
 use super::sink::{Sink, Target};
 use super::statsd::Statsd;
@@ -19,6 +20,8 @@ pub struct Logs {
     pub access: Option<Arc<AccessLog>>,
     pub syslog: Option<Arc<Syslog>>,
     pub statsd: Option<Arc<Statsd>>,
+    /// Of all clones: whom one hands over to, the others do too.
+    bridge: Arc<OnceLock<Arc<dyn Bridge>>>,
     capture: bool,
     /// What is to be told as soon as there is a log to tell it in.
     faults: Arc<Mutex<Vec<String>>>,
@@ -56,9 +59,19 @@ impl Logs {
             access: wanted.then(|| Arc::new(AccessLog::new(layout, access, to_syslog))),
             syslog,
             statsd,
+            bridge: Arc::default(),
             capture: logging.capture_output,
             faults: Arc::new(Mutex::new(faults)),
         })
+    }
+
+    /// From the next `install` on the error log's records go there. Nothing changes if there is a bridge already.
+    pub fn hand_over(&self, bridge: Arc<dyn Bridge>) {
+        let _ = self.bridge.set(bridge);
+    }
+
+    pub(super) fn bridge(&self) -> Option<&Arc<dyn Bridge>> {
+        self.bridge.get()
     }
 
     fn sinks(&self) -> impl Iterator<Item = &Arc<Sink>> {
@@ -79,6 +92,9 @@ impl Logs {
             if let Err(error) = sink.reopen() {
                 log::error!("Cannot reopen a log: {error}");
             }
+        }
+        if let Some(bridge) = self.bridge() {
+            bridge.reopen();
         }
         if let Err(error) = capture::follow() {
             log::error!("Cannot capture the output: {error}");

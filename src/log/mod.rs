@@ -6,6 +6,7 @@
 
 pub mod access_log;
 mod basic_user;
+mod bridge;
 mod capture;
 mod error_log;
 mod escape;
@@ -19,10 +20,11 @@ mod stamp;
 mod statsd;
 mod syslog;
 
+pub use bridge::Bridge;
 pub use capture::with_own_streams;
-pub use error_log::{ErrorLog, catch_up, count, install};
+pub use error_log::{catch_up, count, install, print};
 pub use logs::Logs;
-pub use severity::{CRITICAL, EXCEPTION};
+pub use severity::{CRITICAL, EXCEPTION, Severity};
 pub use sink::{Sink, Target};
 pub use statsd::{Metric, Statsd};
 pub use syslog::Syslog;

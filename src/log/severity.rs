@@ -13,7 +13,7 @@ pub const CRITICAL: &str = "critical";
 pub const EXCEPTION: &str = "exception";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Severity {
+pub enum Severity {
     Debug,
     Info,
     Warning,
@@ -32,13 +32,57 @@ impl Severity {
         }
     }
 
-    pub(super) const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Debug => "DEBUG",
             Self::Info => "INFO",
             Self::Warning => "WARNING",
             Self::Error => "ERROR",
             Self::Critical => "CRITICAL",
+        }
+    }
+
+    /// The number of `logging`.
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::Debug => 10,
+            Self::Info => 20,
+            Self::Warning => 30,
+            Self::Error => 40,
+            Self::Critical => 50,
+        }
+    }
+
+    /// The step that a number of `logging` belongs to.
+    pub const fn numbered(number: u32) -> Self {
+        match number {
+            50.. => Self::Critical,
+            40.. => Self::Error,
+            30.. => Self::Warning,
+            20.. => Self::Info,
+            _ => Self::Debug,
+        }
+    }
+
+    /// The method of a logger.
+    pub const fn method(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// What a record of the facade says.
+    pub const fn record(self) -> (Level, &'static str) {
+        match self {
+            Self::Debug => (Level::Debug, ""),
+            Self::Info => (Level::Info, ""),
+            Self::Warning => (Level::Warn, ""),
+            Self::Error => (Level::Error, ""),
+            Self::Critical => (Level::Error, CRITICAL),
         }
     }
 
@@ -72,6 +116,21 @@ impl From<kind::Level> for Severity {
             kind::Level::Warning => Self::Warning,
             kind::Level::Error => Self::Error,
             kind::Level::Critical => Self::Critical,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_named_as_python_names_them() {
+        for (level, target, name) in
+            [(Level::Warn, "", "WARNING"), (Level::Error, "", "ERROR"), (Level::Error, CRITICAL, "CRITICAL")]
+        {
+            let metadata = Metadata::builder().level(level).target(target).build();
+            assert_eq!(Severity::of(&metadata).name(), name);
         }
     }
 }

@@ -20,28 +20,28 @@ use crate::config::{ConfigError, ConfigSource, FileLoader, Global, Loaded, Raw, 
 
 const MODULE: &str = "__config__";
 
-/// A list that holds itself must end somewhere; no setting nests deeper than a dict of strings.
-const DEPTH: u8 = 4;
+/// A list that holds itself must end somewhere; no setting nests as deep.
+const DEPTH: u8 = 8;
 
 const DESCRIPTION: usize = 100;
 
-/// The callables that a config file gives to settings, by setting.
-pub type Callables = HashMap<String, Py<PyAny>>;
+/// What a config file gives to settings and no text can hold, by setting: callables and dictionaries.
+pub type Objects = HashMap<String, Py<PyAny>>;
 
 pub struct PythonLoader {
     cwd: PathBuf,
-    callables: Callables,
+    objects: Objects,
 }
 
 impl PythonLoader {
     /// `cwd` is where the server was started; config files may import from there.
     pub fn new(cwd: impl Into<PathBuf>) -> Self {
-        Self { cwd: cwd.into(), callables: Callables::new() }
+        Self { cwd: cwd.into(), objects: Objects::new() }
     }
 
     /// Those of the file that was loaded last.
-    pub fn into_callables(self) -> Callables {
-        self.callables
+    pub fn into_objects(self) -> Objects {
+        self.objects
     }
 }
 
@@ -53,7 +53,7 @@ impl FileLoader for PythonLoader {
                 ConfigSource::Module(name) => import(py, name),
             });
             let read = read.and_then(|source| {
-                self.callables = callables(&source.globals);
+                self.objects = objects(&source.globals);
                 Ok(Loaded { globals: read_globals(&source.globals, &source.lines)?, path: source.path })
             });
             read.map_err(|error| {
@@ -150,10 +150,10 @@ fn note(lines: &mut HashMap<String, u32>, node: &Bound<'_, PyAny>, attribute: &s
     Ok(())
 }
 
-fn callables(globals: &Bound<'_, PyDict>) -> Callables {
+fn objects(globals: &Bound<'_, PyDict>) -> Objects {
     let named = globals.iter().filter_map(|(name, value)| Some((name.extract::<String>().ok()?, value)));
     named
-        .filter(|(name, value)| is_setting(name) && value.is_callable())
+        .filter(|(name, value)| is_setting(name) && (value.is_callable() || value.is_instance_of::<PyDict>()))
         .map(|(name, value)| (name, value.unbind()))
         .collect()
 }

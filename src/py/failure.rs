@@ -10,6 +10,7 @@ use pyo3::exceptions::{PyBaseException, PyModuleNotFoundError};
 use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyString, PyType};
 
+use super::bridge;
 use crate::log::EXCEPTION;
 
 /// The application's code raised.
@@ -103,7 +104,11 @@ impl LoadError {
 
     /// The report as one record of the error log; the whole traceback too, for whoever asked for details.
     pub fn log(&self) {
-        log::error!(target: EXCEPTION, "{}", self.report);
+        let log = || log::error!(target: EXCEPTION, "{}", self.report);
+        Python::attach(|py| match self.cause(py) {
+            Some(cause) => bridge::carrying(py, &self.report, &cause, log),
+            None => log(),
+        });
         if let Some(traceback) = &self.traceback {
             log::debug!("{traceback}");
         }

@@ -140,6 +140,7 @@ fn serve(py: Python<'_>, mut boot: Boot) -> Result<(), Failure> {
     let (wakeup, wakeup_writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
     signals::install_for_serving(py, &handlers, wakeup_writer.as_fd())?;
     hooked.post_worker_init(py, &callable).map_err(Failure::Hook)?;
+    hooked.context.follow_changes(py, &boot.logs);
     listen(&boot)?;
     let mut reactor = Reactor::new(Parts { reloader, ..parts(py, boot, callable, wakeup)? })?;
     hooked.worker.get().set_booted();
@@ -204,7 +205,7 @@ fn parts(py: Python<'_>, boot: Boot, callable: Py<PyAny>, wakeup: OwnedFd) -> Re
     Ok(Parts {
         application: Application {
             callable,
-            observers: Observers::of(&boot.logs),
+            observers: Observers::of(&boot.logs, boot.hooked.context.bridge()),
             request_ids: settings.logging.request_id.then(RequestIds::new).transpose()?,
             sendfile: settings.mechanics.sendfile.unwrap_or(true),
             hooks: boot.hooked.for_requests(py),

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use super::life::{self, Stop};
-use crate::py::hooks::{App, Config, Context, Logger};
+use crate::py::hooks::{App, Config, Context};
 
 #[pyclass(frozen, dict, weakref, module = "rwsgi", name = "Worker")]
 pub struct Worker {
@@ -23,7 +23,7 @@ pub struct Worker {
     #[pyo3(get)]
     cfg: Py<Config>,
     #[pyo3(get)]
-    log: Py<Logger>,
+    log: Py<PyAny>,
     #[pyo3(get)]
     app: Py<App>,
     #[pyo3(get)]

@@ -9,27 +9,48 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use pyo3::{Bound, intern};
 
+use super::environ::Server;
 use super::exchange::Exchange;
+use super::hook_objects::{self, Request};
 use super::response::Response;
 use super::text;
 use crate::http::{Head, percent_decode};
 use crate::log::access_log::{self, AccessLog, Escape, Variable};
 use crate::log::{Logs, Statsd};
+use crate::py::bridge::Bridge;
 
 /// Who is told of each request.
 pub struct Observers {
     access_log: Option<Arc<AccessLog>>,
+    /// In the place of the access log.
+    bridge: Option<Arc<Bridge>>,
     statsd: Option<Arc<Statsd>>,
 }
 
 impl Observers {
     /// `None` if nobody wants to know.
-    pub fn of(logs: &Logs) -> Option<Self> {
-        let (access_log, statsd) = (logs.access.clone(), logs.statsd.clone());
-        (access_log.is_some() || statsd.is_some()).then_some(Self { access_log, statsd })
+    pub fn of(logs: &Logs, bridge: Option<&Arc<Bridge>>) -> Option<Self> {
+        let access_log = logs.access.clone().filter(|_| bridge.is_none());
+        let bridge = bridge.filter(|bridge| bridge.wants_access()).cloned();
+        let statsd = logs.statsd.clone();
+        let somebody = access_log.is_some() || bridge.is_some() || statsd.is_some();
+        somebody.then_some(Self { access_log, bridge, statsd })
     }
 
-    pub(super) fn tell(&self, exchange: &Exchange, environ: Option<&Bound<'_, PyDict>>, elapsed: Duration) {
+    /// Tells of a request that was served. `elapsed`: the application's time.
+    pub(super) fn tell(
+        &self,
+        py: Python<'_>,
+        (server, exchange): (&Server, &Exchange),
+        environ: Option<&Bound<'_, PyDict>>,
+        elapsed: Duration,
+    ) {
+        // No lock is held while it runs (I8).
+        if let Some(bridge) = &self.bridge
+            && let Err(error) = tell_logger(py, bridge, (server, exchange), environ, elapsed)
+        {
+            log::error!("Cannot tell the logger of a request: {error}");
+        }
         let (Some(reader), Some(response)) = (exchange.request(), exchange.response()) else { return };
         let Some(head) = reader.head() else { return };
         let status = response.status();
@@ -40,6 +61,22 @@ impl Observers {
             statsd.request(status, elapsed);
         }
     }
+}
+
+fn tell_logger(
+    py: Python<'_>,
+    bridge: &Bridge,
+    (server, exchange): (&Server, &Exchange),
+    environ: Option<&Bound<'_, PyDict>>,
+    elapsed: Duration,
+) -> PyResult<()> {
+    // A head that contradicts itself makes no request.
+    let Ok(request) = Request::new(py, server, exchange) else { return Ok(()) };
+    let request = Bound::new(py, request)?;
+    let response = Bound::new(py, hook_objects::Response::new(exchange))?;
+    let none = PyDict::new(py);
+    bridge.access(py, &response, &request, environ.unwrap_or(&none), elapsed);
+    Ok(())
 }
 
 struct Record<'a, 'py> {

@@ -17,8 +17,7 @@ use super::record::Observers;
 use super::request_id::RequestIds;
 use super::start_response::{StartResponse, unsent};
 use super::text;
-use crate::log::EXCEPTION;
-use crate::py::failure::traceback;
+use crate::py::bridge::tell;
 use crate::sys::clock;
 
 /// A WSGI callable and what is to be done around it.
@@ -75,7 +74,8 @@ impl Application {
         let iterable = environ.as_ref().and_then(|environ| self.call(py, exchange, environ));
         let persistent = finish(exchange);
         if let (Some(observers), Some(began)) = (&self.observers, began) {
-            observers.tell(exchange, environ.as_ref(), clock::monotonic().saturating_sub(began));
+            let elapsed = clock::monotonic().saturating_sub(began);
+            observers.tell(py, (server, exchange), environ.as_ref(), elapsed);
         }
         if let Some(iterable) = iterable {
             close(py, &iterable);
@@ -167,15 +167,15 @@ impl Application {
             return exchange.refuse(&fault);
         }
         let Some(mut response) = exchange.response() else { return };
-        let traceback = traceback(py, error);
-        let traceback = traceback.trim_end();
-        if response.writer.head_sent() {
-            let id = bracketed(exchange);
-            log::error!(target: EXCEPTION, "Error handling request{id}\n{traceback}");
-            return response.writer.abort();
+        let begun = response.writer.head_sent();
+        if begun {
+            response.writer.abort();
+        } else {
+            response.refuse(500, "");
         }
-        log::error!(target: EXCEPTION, "Error handling request {}\n{traceback}", line(exchange));
-        response.refuse(500, "");
+        drop(response);
+        let request = if begun { bracketed(exchange) } else { format!(" {}", line(exchange)) };
+        tell(py, &format!("Error handling request{request}"), error);
     }
 }
 
@@ -272,7 +272,7 @@ fn close(py: Python<'_>, iterable: &Bound<'_, PyAny>) {
         Err(error) => Err(error),
     };
     if let Err(error) = closed {
-        log::error!(target: EXCEPTION, "Error closing the application's iterable\n{}", traceback(py, &error).trim_end());
+        tell(py, "Error closing the application's iterable", &error);
     }
 }
 

@@ -9,6 +9,7 @@ mod choice;
 mod endpoint;
 mod hook;
 mod list;
+mod logging;
 mod number;
 mod text;
 
@@ -19,6 +20,7 @@ pub use choice::{
 pub use endpoint::{Endpoint, StatsdServer, SyslogServer, UnixKind};
 pub use hook::{Hook, HookRef};
 pub use list::{Binds, HeaderNames, Networks, SchemeHeaders, SearchPath, Strings, Variables};
+pub use logging::{Dictionary, LoggerClass};
 pub use number::{Constant, Count, Mode, OneThread, Seconds, Size};
 pub use text::{Account, Directory, Flag, OptionalFlag, OptionalPath, OptionalText, Text};
 

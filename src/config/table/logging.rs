@@ -2,7 +2,7 @@
 //!
 //! Read next: `src/log`, which writes them.
 
-use crate::config::kind::{Flag, Level, OptionalText, Text};
+use crate::config::kind::{Dictionary, Flag, Level, LoggerClass, OptionalText, Text};
 use crate::config::row::{Live, section};
 
 section! {
@@ -76,6 +76,37 @@ section! {
         /// application has set one, and the operator in the error log's line of a request that failed and in the access
         /// log: in JSON by itself, else as `%({rwsgi.request_id}e)s`.
         request_id: Flag = false => { flags: &["--request-id"], live: Live::Workers }
+
+        /// Class that logs in Python, in place of the native logs.
+        ///
+        /// A subclass of `rwsgi.glogging.Logger`, whose methods are those of gunicorn's: `critical` to `debug`,
+        /// `exception`, `access(resp, req, environ, request_time)`, `atoms`, `reopen_files`, `setup(cfg)`. It costs each
+        /// request some microseconds more. gunicorn's own loggers stand for the native logs. An exception that it raises
+        /// costs nothing but is told, once.
+        logger_class: LoggerClass = None => {
+            flags: &["--logger-class"], metavar: "CLASS", live: Live::Reload,
+        }
+
+        /// Configuration of Python's `logging`, as an ini file.
+        ///
+        /// The error log's records go to the logger `gunicorn.error`, those of the access log to `gunicorn.access`; they
+        /// are also called `rwsgi.error` and `rwsgi.access`. HUP reads the file again; a bad one leaves what was. Of the
+        /// three configurations `logconfig_dict` comes first, then `logconfig_json`.
+        logconfig: OptionalText = None => {
+            flags: &["--log-config"], metavar: "FILE", live: Live::Reload,
+        }
+
+        /// Configuration of Python's `logging`, as a dictionary.
+        ///
+        /// What it does not say at its top level is taken from `rwsgi.glogging.CONFIG_DEFAULTS`.
+        logconfig_dict: Dictionary = Vec::new() => { live: Live::Reload }
+
+        /// Configuration of Python's `logging`, as a JSON file.
+        ///
+        /// It holds the dictionary of `logconfig_dict`.
+        logconfig_json: OptionalText = None => {
+            flags: &["--log-config-json"], metavar: "FILE", live: Live::Reload,
+        }
 
         /// Keep standard output and error in a daemon.
         ///

@@ -70,7 +70,7 @@ pub(super) fn find<'py>(
     }
 }
 
-fn import<'py>(py: Python<'py>, path: &str) -> Result<Bound<'py, PyAny>, String> {
+pub(super) fn import<'py>(py: Python<'py>, path: &str) -> Result<Bound<'py, PyAny>, String> {
     let (module, name) = path.rsplit_once('.').ok_or("there is no module in it")?;
     let module = py.import(module).map_err(|error| summary(py, &error))?;
     module.getattr(name).map_err(|_| format!("Can not load '{name}' from '{}'", path_of(&module)))

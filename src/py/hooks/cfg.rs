@@ -11,19 +11,34 @@ use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use super::Hooks;
+use super::{Hooks, callable};
 use crate::config::{Address, Raw, Settings, unsupported};
+use crate::py::config_file::Objects;
 use crate::sys::identity::Identity;
 
 #[pyclass(frozen, module = "rwsgi", name = "Config")]
 pub struct Config {
     settings: Arc<Settings>,
     hooks: Arc<Hooks>,
+    objects: Objects,
 }
 
 impl Config {
-    pub(super) const fn new(settings: Arc<Settings>, hooks: Arc<Hooks>) -> Self {
-        Self { settings, hooks }
+    pub(super) const fn new(settings: Arc<Settings>, hooks: Arc<Hooks>, objects: Objects) -> Self {
+        Self { settings, hooks, objects }
+    }
+
+    /// The class of `logger_class`, found or imported.
+    pub fn logger_class<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyAny>, String> {
+        let value = self.settings.value("logger_class").unwrap_or(Raw::None);
+        let path = match &value {
+            Raw::Str(path) if self.settings.logging.logger_class.is_none() => path.as_str(),
+            _ => {
+                let found = callable::find(py, &value, self.objects.get("logger_class"))?;
+                return found.ok_or_else(|| "it is not there".to_owned());
+            }
+        };
+        callable::import(py, path)
     }
 
     /// The addresses to bind: `(host, port)`, a path, or the number of a descriptor.
@@ -72,6 +87,7 @@ impl Config {
                 .into_pyobject(py)?
                 .into_any(),
             "worker_class_str" => settings.workers.worker_class.as_str().into_pyobject(py)?.into_any(),
+            "logger_class" => self.logger_class(py).map_err(PyAttributeError::new_err)?,
             "is_ssl" => false.into_pyobject(py)?.to_owned().into_any(),
             "uid" | "user" => self.ids().0.into_pyobject(py)?.into_any(),
             "gid" | "group" => self.ids().1.into_pyobject(py)?.into_any(),
@@ -95,6 +111,12 @@ impl Config {
         }
         if let Some(callable) = self.hooks.named(name) {
             return Ok(callable.function().bind(py).clone());
+        }
+        // What the file holds may hold what no text can.
+        if name == "logconfig_dict"
+            && let Some(given) = self.objects.get(name)
+        {
+            return Ok(given.bind(py).clone());
         }
         if let Some(raw) = self.settings.value(name) {
             return python(py, &raw);
@@ -143,7 +165,7 @@ mod tests {
             let mut settings = Settings::default();
             settings.socket.bind = vec![":80".into(), "[::1]:81".into(), "unix:/run/x".into()];
             settings.mechanics.raw_env = vec![("A".into(), "1".into())];
-            let cfg = Py::new(py, Config::new(Arc::new(settings), Arc::default())).unwrap();
+            let cfg = Py::new(py, Config::new(Arc::new(settings), Arc::default(), Objects::new())).unwrap();
             for (name, repr) in [
                 ("workers", "1"),
                 ("timeout", "30"),
@@ -170,7 +192,7 @@ mod tests {
     fn every_default_of_what_is_not_supported_is_a_value() {
         Python::initialize();
         Python::attach(|py| {
-            let cfg = Py::new(py, Config::new(Arc::default(), Arc::default())).unwrap();
+            let cfg = Py::new(py, Config::new(Arc::default(), Arc::default(), Objects::new())).unwrap();
             for setting in unsupported::UNSUPPORTED {
                 assert!(cfg.bind(py).getattr(setting.name).is_ok(), "{}", setting.name);
             }

@@ -1,19 +1,14 @@
 //! `log`: the error log's methods for hooks, as gunicorn's logger has them.
 //!
-//! Owns formatting as `logging` does it and the two Python loggers behind `error_log` and `access_log`, which are made
-//! when somebody asks for them. Must never raise for a message that does not fit its arguments. Read next:
-//! `log/error_log.rs`.
+//! Owns formatting as `logging` does it. The Python loggers behind `error_log` and `access_log` are made when somebody
+//! asks for them. Must never raise for a message that does not fit its arguments. Read next: `log/error_log.rs`,
+//! `py/loggers.rs`.
 
-use log::Level;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMapping, PyTuple};
 
-use crate::log::{CRITICAL, EXCEPTION, Logs, Metric, count};
-use crate::py::failure::traceback;
-
-/// The numbers of `logging`, from which on a record has which level. The first is CRITICAL.
-const LEVELS: [(u32, Level); 5] =
-    [(50, Level::Error), (40, Level::Error), (30, Level::Warn), (20, Level::Info), (0, Level::Debug)];
+use crate::log::{EXCEPTION, Logs, Metric, Severity, count};
+use crate::py::{bridge, loggers};
 
 /// The names that `log` takes.
 const NAMES: [(&str, u32); 5] =
@@ -83,7 +78,7 @@ impl Logger {
         if !keywords.contains("exc_info")? {
             keywords.set_item("exc_info", true)?;
         }
-        emit_as(Level::Error, EXCEPTION, msg, args, Some(&keywords));
+        emit_as(log::Level::Error, EXCEPTION, msg, args, Some(&keywords));
         Ok(())
     }
 
@@ -115,13 +110,13 @@ impl Logger {
     /// The Python logger whose records go to the error log.
     #[getter]
     fn error_log<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        routed(py, "gunicorn.error", Route { logs: self.logs.clone(), access: false })
+        loggers::logger(py, "gunicorn.error")
     }
 
     /// The Python logger whose records go to the access log, as they are.
     #[getter]
     fn access_log<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        routed(py, "gunicorn.access", Route { logs: self.logs.clone(), access: true })
+        loggers::logger(py, "gunicorn.access")
     }
 }
 
@@ -135,13 +130,12 @@ fn metric(kwargs: &Bound<'_, PyDict>) -> Option<(String, String, Metric)> {
 }
 
 fn emit(number: u32, msg: &Bound<'_, PyAny>, args: &Bound<'_, PyTuple>, kwargs: Option<Keywords<'_, '_>>) {
-    let (_, level) = LEVELS.iter().copied().find(|(from, _)| number >= *from).unwrap_or((0, Level::Debug));
-    let target = if number >= 50 { CRITICAL } else { module_path!() };
+    let (level, target) = Severity::numbered(number).record();
     emit_as(level, target, msg, args, kwargs);
 }
 
 fn emit_as(
-    level: Level,
+    level: log::Level,
     target: &str,
     msg: &Bound<'_, PyAny>,
     args: &Bound<'_, PyTuple>,
@@ -151,12 +145,12 @@ fn emit_as(
         return count(level, target);
     }
     let py = msg.py();
-    let mut text = formatted(msg, args).unwrap_or_else(|_| format!("{msg} {args}"));
-    if let Some(error) = kwargs.and_then(|kwargs| exception(py, kwargs)) {
-        text.push('\n');
-        text.push_str(traceback(py, &error).trim_end());
+    let text = formatted(msg, args).unwrap_or_else(|_| format!("{msg} {args}"));
+    let given = kwargs.and_then(|kwargs| kwargs.get_item("exc_info").ok().flatten());
+    match given.and_then(|given| loggers::exception(py, &given)) {
+        Some(error) => bridge::tell_as(py, (level, target), &text, &error),
+        None => log::log!(target: target, level, "{text}"),
     }
-    log::log!(target: target, level, "{text}");
 }
 
 /// As `logging`: without arguments the text is not a format; a lone mapping is for `%(name)s`.
@@ -168,66 +162,6 @@ fn formatted(msg: &Bound<'_, PyAny>, args: &Bound<'_, PyTuple>) -> PyResult<Stri
     let first = args.get_item(0)?;
     let named = args.len() == 1 && first.cast::<PyMapping>().is_ok() && first.is_truthy()?;
     if named { text.rem(first)?.extract() } else { text.rem(args)?.extract() }
-}
-
-/// What `exc_info` stands for: an exception, a triple of `sys.exc_info`, or a truth for the current one.
-fn exception(py: Python<'_>, kwargs: &Bound<'_, PyDict>) -> Option<PyErr> {
-    let given =
-        kwargs.get_item("exc_info").ok().flatten().filter(|given| given.is_truthy().unwrap_or(false))?;
-    let value = if given.is_instance_of::<pyo3::exceptions::PyBaseException>() {
-        given
-    } else if let Ok(triple) = given.cast::<PyTuple>() {
-        triple.get_item(1).ok()?
-    } else {
-        py.import("sys").ok()?.call_method0("exc_info").ok()?.get_item(1).ok()?
-    };
-    (!value.is_none()).then(|| PyErr::from_value(value))
-}
-
-/// A Python logger with a handler of ours, unless somebody has given it one.
-fn routed<'py>(py: Python<'py>, name: &str, route: Route) -> PyResult<Bound<'py, PyAny>> {
-    let logging = py.import("logging")?;
-    let logger = logging.call_method1("getLogger", (name,))?;
-    if logger.getattr("handlers")?.is_truthy()? {
-        return Ok(logger);
-    }
-    let handler = logging.call_method0("Handler")?;
-    handler.setattr("emit", Py::new(py, route)?)?;
-    logger.call_method1("addHandler", (handler,))?;
-    logger.setattr("propagate", false)?;
-    let level = match log::max_level() {
-        log::LevelFilter::Off | log::LevelFilter::Error => 40,
-        log::LevelFilter::Warn => 30,
-        log::LevelFilter::Info => 20,
-        log::LevelFilter::Debug | log::LevelFilter::Trace => 10,
-    };
-    logger.call_method1("setLevel", (level,))?;
-    Ok(logger)
-}
-
-/// Takes the records of a Python logger.
-#[pyclass(frozen, module = "rwsgi")]
-struct Route {
-    logs: Logs,
-    access: bool,
-}
-
-#[pymethods]
-impl Route {
-    fn __call__(&self, record: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = record.py();
-        let text = record.call_method0("getMessage")?;
-        if self.access {
-            if let Some(access) = &self.logs.access {
-                access.write_text(&text.str()?.to_string_lossy());
-            }
-            return Ok(());
-        }
-        let keywords = PyDict::new(py);
-        keywords.set_item("exc_info", record.getattr("exc_info")?)?;
-        emit(record.getattr("levelno")?.extract()?, &text, &PyTuple::empty(py), Some(&keywords));
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ mod cfg;
 mod logger;
 mod socket;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::{fmt, process};
 
 use pyo3::exceptions::PySystemExit;
@@ -23,10 +23,11 @@ pub use cfg::{Config, python};
 pub use logger::Logger;
 pub use socket::Socket;
 
-use super::config_file::Callables;
-use super::failure;
+use super::bridge::{self, Bridge};
+use super::config_file::Objects;
+use super::{failure, loggers};
 use crate::config::{ConfigError, Settings};
-use crate::log::{EXCEPTION, Logs};
+use crate::log::Logs;
 
 /// A moment at which a hook is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,11 +94,11 @@ pub struct Hooks {
 
 impl Hooks {
     /// Finds what the settings name: callables of the config file, and others by import.
-    pub fn load(py: Python<'_>, settings: &Settings, callables: &Callables) -> Result<Self, ConfigError> {
+    pub fn load(py: Python<'_>, settings: &Settings, objects: &Objects) -> Result<Self, ConfigError> {
         let mut set = Vec::new();
         for row in TABLE {
             let Some(value) = settings.value(row.name) else { continue };
-            let found = callable::find(py, &value, callables.get(row.name))
+            let found = callable::find(py, &value, objects.get(row.name))
                 .and_then(|found| found.map(|found| Callable::new(found, row.least..=row.most)).transpose())
                 .map_err(|reason| settings.refuse(row.name, &reason))?;
             set.extend(found.map(|callable| (row, callable)));
@@ -154,12 +155,13 @@ pub struct HookError {
     /// On one line.
     summary: String,
     traceback: String,
+    error: PyErr,
 }
 
 impl HookError {
     fn new(py: Python<'_>, hook: Hook, error: &PyErr) -> Self {
         let traceback = failure::traceback(py, error).trim_end().to_owned();
-        Self { hook, summary: failure::summary(py, error), traceback }
+        Self { hook, summary: failure::summary(py, error), traceback, error: error.clone_ref(py) }
     }
 
     /// `post_fork raised ValueError: …`.
@@ -167,12 +169,13 @@ impl HookError {
         format!("{} raised {}", self.hook.name(), self.summary)
     }
 
-    pub fn traceback(&self) -> &str {
-        &self.traceback
+    pub fn error(&self) -> &PyErr {
+        &self.error
     }
 
     pub fn log(&self) {
-        log::error!(target: EXCEPTION, "{self}");
+        let message = format!("Exception in {} hook", self.hook.name());
+        Python::attach(|py| bridge::tell(py, &message, &self.error));
     }
 }
 
@@ -186,24 +189,80 @@ impl fmt::Display for HookError {
 pub struct Context {
     pub hooks: Arc<Hooks>,
     pub cfg: Py<Config>,
-    pub log: Py<Logger>,
+    pub log: Py<PyAny>,
     pub app: Py<App>,
+    /// Python's logging in the place of the native logs, if the configuration asks for it or somebody has made it so.
+    bridge: OnceLock<Arc<Bridge>>,
 }
 
 impl Context {
-    /// `app`: the application, if it is loaded already.
+    /// Sets up the Python loggers of this configuration, to which `logs` are then handed over. `app`: the application, if
+    /// it is loaded already.
     pub fn new(
         py: Python<'_>,
         settings: &Arc<Settings>,
         logs: &Logs,
-        hooks: Hooks,
+        objects: Objects,
         app: Option<&Py<PyAny>>,
-    ) -> PyResult<Self> {
-        let hooks = Arc::new(hooks);
-        let cfg = Py::new(py, Config::new(Arc::clone(settings), Arc::clone(&hooks)))?;
-        let log = Py::new(py, Logger::new(logs.clone()))?;
-        let app = Py::new(py, App::new(py, settings.app_spec(), &cfg, app))?;
-        Ok(Self { hooks, cfg, log, app })
+    ) -> Result<Self, ConfigError> {
+        let hooks = Arc::new(Hooks::load(py, settings, &objects)?);
+        let refuse = |error: PyErr| ConfigError::config(format!("cannot set up the hooks: {error}"));
+        let cfg =
+            Py::new(py, Config::new(Arc::clone(settings), Arc::clone(&hooks), objects)).map_err(refuse)?;
+        let level = settings.logging.loglevel;
+        let bridge = OnceLock::new();
+        let log = match Bridge::open(py, &cfg)? {
+            Some(opened) => {
+                logs.hand_over(Arc::clone(&opened) as Arc<dyn crate::log::Bridge>);
+                bridge.get_or_init(|| opened).logger().clone_ref(py)
+            }
+            None => {
+                loggers::route(py, logs, level).map_err(refuse)?;
+                Py::new(py, Logger::new(logs.clone())).map_err(refuse)?.into_any()
+            }
+        };
+        let app = Py::new(py, App::new(py, settings.app_spec(), &cfg, app)).map_err(refuse)?;
+        Ok(Self { hooks, cfg, log, app, bridge })
+    }
+
+    pub fn bridge(&self) -> Option<&Arc<Bridge>> {
+        self.bridge.get()
+    }
+
+    /// Hands `logs` over to the loggers that stand for them if somebody has changed those: to be asked after code of the
+    /// user's has run.
+    pub fn follow_changes(&self, py: Python<'_>, logs: &Logs) {
+        if self.bridge.get().is_some() {
+            return;
+        }
+        match Bridge::to_changed(py, &self.cfg) {
+            Ok(None) => {}
+            Ok(Some(bridge)) => {
+                logs.hand_over(Arc::clone(&bridge) as Arc<dyn crate::log::Bridge>);
+                // It was empty.
+                let _ = self.bridge.set(bridge);
+                crate::log::install(logs, self.cfg.get().settings().logging.loglevel);
+            }
+            Err(error) => {
+                log::warn!(
+                    "The loggers' filters and handlers are not used: {}",
+                    failure::summary(py, &error)
+                );
+            }
+        }
+    }
+
+    /// Makes the loggers what this configuration says, after another was tried.
+    pub fn set_up_loggers(&self, py: Python<'_>, logs: &Logs) {
+        let level = self.cfg.get().settings().logging.loglevel;
+        match self.bridge.get() {
+            Some(bridge) => bridge.set_up_again(py),
+            None => {
+                if let Err(error) = loggers::route(py, logs, level) {
+                    log::error!("Cannot set up the loggers: {}", failure::summary(py, &error));
+                }
+            }
+        }
     }
 }
 
