@@ -16,19 +16,16 @@ use crate::arbiter::daemon::{self, Side};
 use crate::arbiter::handover::{self, Handover};
 use crate::arbiter::program::Program;
 use crate::arbiter::{self, Kept, Setup, identity_of};
-use crate::config::{self, ConfigError, Parsed, Settings, Sources, VERSION_LINE, Warning};
+use crate::config::{self, ConfigError, Parsed, ServerSection, Settings, Sources, VERSION_LINE, Warning};
 use crate::log::Logs;
 use crate::net::passed_sockets;
-use crate::py::app;
+use crate::py::app::{self, NO_APPLICATION};
 use crate::py::config_file::{Objects, PythonLoader};
 use crate::py::failure::LoadError;
 use crate::py::hooks::Context;
 use crate::py::surroundings::{self, Variables};
 use crate::sys::descriptors::open_standard_streams;
 use crate::wsgi::SERVER_SOFTWARE;
-
-/// What a start or a reload without an application says.
-pub const NO_APPLICATION: &str = "No application module specified.";
 
 /// The exit status of a command line that cannot be read, as Python's argparse has it.
 const USAGE_ERROR: i32 = 2;
@@ -78,12 +75,20 @@ impl From<io::Error> for Refusal {
     }
 }
 
-/// Runs the server with these arguments (the program's name left out). `command` is the whole command line by which this
-/// process can be started again. The result is the exit status of this process: the master's, or in a forked child the
-/// worker's.
-pub fn main(py: Python<'_>, argv: Vec<OsString>, command: Vec<OsString>) -> i32 {
+/// How a server is started.
+pub struct Launch {
+    /// The arguments, the program's name left out.
+    pub argv: Vec<OsString>,
+    /// The whole command line by which this process can be started again.
+    pub command: Vec<OsString>,
+    /// An application that is loaded already, and what it comes with.
+    pub loaded: Option<(Py<PyAny>, ServerSection)>,
+}
+
+/// Runs the server. The result is the exit status of this process: the master's, or in a forked child the worker's.
+pub fn main(py: Python<'_>, launch: Launch) -> i32 {
     open_standard_streams();
-    match catch_unwind(AssertUnwindSafe(|| serve(py, argv, command))) {
+    match catch_unwind(AssertUnwindSafe(|| serve(py, launch))) {
         Ok(Ok(status)) => status,
         Ok(Err(refusal)) => refusal.tell(),
         Err(_) => {
@@ -93,8 +98,10 @@ pub fn main(py: Python<'_>, argv: Vec<OsString>, command: Vec<OsString>) -> i32 
     }
 }
 
-fn serve(py: Python<'_>, argv: Vec<OsString>, command: Vec<OsString>) -> Result<i32, Refusal> {
-    let sources = Sources::of_process(argv)?;
+fn serve(py: Python<'_>, launch: Launch) -> Result<i32, Refusal> {
+    let Launch { argv, command, loaded } = launch;
+    let (given, section) = loaded.unzip();
+    let sources = Sources { section, ..Sources::of_process(argv)? };
     let program = Program::of_process(command, &sources.cwd, &OWN_VARIABLES);
     let handover = sources.variable(handover::VARIABLE).and_then(Handover::decode);
     surroundings::remove_variable(py, handover::VARIABLE)?;
@@ -111,14 +118,18 @@ fn serve(py: Python<'_>, argv: Vec<OsString>, command: Vec<OsString>) -> Result<
     }
     let variables = surround(py, &settings, &sources)?;
     let objects = loader.into_objects();
-    let Some(spec) = settings.app_spec().map(str::to_owned) else {
+    if settings.app_spec().is_none() {
         return Err(Refusal::new(NO_APPLICATION));
-    };
+    }
     let trial = handover == Some(Handover::Trial);
     if trial || settings.debugging.print_config || settings.debugging.check_config {
         let logs = Logs::open(&settings, None).map_err(Refusal::new)?;
-        Context::new(py, &Arc::new(settings), &logs, objects, None)?;
-        return app::load(py, &spec).map(|_| 0).map_err(|error| Refusal::new(error.report()));
+        let settings = Arc::new(settings);
+        Context::new(py, &settings, &logs, objects, given.as_ref())?;
+        return match given {
+            Some(_) => Ok(0),
+            None => app::load(py, &settings).map(|_| 0).map_err(|error| Refusal::new(error.report())),
+        };
     }
     // Asked before the process changes its id, by which the sockets are addressed to it.
     let passed = passed_sockets(&sources.env);
@@ -126,7 +137,7 @@ fn serve(py: Python<'_>, argv: Vec<OsString>, command: Vec<OsString>) -> Result<
         Side::Server(launcher) => launcher,
         Side::Terminal(status) => return Ok(status),
     };
-    let kept = Kept { sources, program, variables, passed, launcher: Rc::clone(&launcher), app: None };
+    let kept = Kept { sources, program, variables, passed, launcher: Rc::clone(&launcher), app: given };
     let status = start(py, settings, objects, kept, handover).unwrap_or_else(Refusal::tell);
     // In a worker the line is closed, and this says nothing.
     launcher.conclude(status);
@@ -170,7 +181,7 @@ fn start(
     let identity = identity_of(&settings).map_err(Refusal::new)?;
     let logs = Logs::open(&settings, identity.as_ref()).map_err(Refusal::new)?;
     let settings = Arc::new(settings);
-    let context = Context::new(py, &settings, &logs, objects, None)?;
+    let context = Context::new(py, &settings, &logs, objects, kept.app.as_ref())?;
     crate::log::install(&logs, settings.logging.loglevel);
     if settings.logging.capture_output {
         surroundings::print_by_line(py)?;
@@ -180,11 +191,13 @@ fn start(
         settings.print().lines().for_each(|line| log::debug!("  {line}"));
     }
     let mut lame = false;
-    match preload(py, &settings, &context) {
-        Ok(app) => kept.app = app,
-        // The workers of before serve on, which is better than nobody.
-        Err(_) if matches!(handover, Some(Handover::Resume(_))) => lame = true,
-        Err(error) => return Ok(error.exit_code),
+    if settings.mechanics.preload_app && kept.app.is_none() {
+        match preload(py, &settings, &context) {
+            Ok(app) => kept.app = Some(app),
+            // The workers of before serve on, which is better than nobody.
+            Err(_) if matches!(handover, Some(Handover::Resume(_))) => lame = true,
+            Err(error) => return Ok(error.exit_code),
+        }
     }
     context.follow_changes(py, &logs);
     let to_file = settings.logging.errorlog != "-";
@@ -197,12 +210,11 @@ fn start(
         .or_else(|error| if to_file { Err(Refusal::new(error.to_string())) } else { Ok(1) })
 }
 
-/// The application for all workers, with `preload_app`. A failure is told in the error log.
-fn preload(py: Python<'_>, settings: &Settings, context: &Context) -> Result<Option<Py<PyAny>>, LoadError> {
-    let Some(spec) = settings.app_spec().filter(|_| settings.mechanics.preload_app) else { return Ok(None) };
-    let app = app::load(py, spec).inspect_err(LoadError::log)?;
+/// The application for all workers. A failure is told in the error log.
+fn preload(py: Python<'_>, settings: &Settings, context: &Context) -> Result<Py<PyAny>, LoadError> {
+    let app = app::load(py, settings).inspect_err(LoadError::log)?;
     context.app.get().set(py, &app);
-    Ok(Some(app))
+    Ok(app)
 }
 
 fn print(text: &str) -> i32 {

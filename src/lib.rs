@@ -35,9 +35,13 @@ pub mod cli;
 #[pyo3::pymodule]
 mod _rwsgi {
     use std::ffi::OsString;
+    use std::path::PathBuf;
 
     use pyo3::prelude::*;
     use pyo3::types::PyList;
+
+    use crate::cli::Launch;
+    use crate::config::ServerSection;
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
@@ -46,7 +50,14 @@ mod _rwsgi {
     #[pyfunction]
     fn main(py: Python<'_>, argv: Vec<OsString>) -> PyResult<i32> {
         let command = crate::py::surroundings::command_line(py)?;
-        Ok(crate::cli::main(py, argv, command))
+        Ok(crate::cli::main(py, Launch { argv, command, loaded: None }))
+    }
+
+    #[pyfunction]
+    fn serve(py: Python<'_>, app: Py<PyAny>, file: PathBuf, section: Vec<(String, String)>) -> PyResult<i32> {
+        let command = crate::py::surroundings::command_line(py)?;
+        let section = ServerSection { file, pairs: section };
+        Ok(crate::cli::main(py, Launch { argv: Vec::new(), command, loaded: Some((app, section)) }))
     }
 
     #[pyfunction]

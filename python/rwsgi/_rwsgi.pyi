@@ -17,6 +17,9 @@ class Setting(TypedDict):
 def main(argv: list[str]) -> int:
     """Run the server with these arguments (the program's name left out) and return its exit status."""
 
+def serve(app: Any, file: str, section: list[tuple[str, str]]) -> int:
+    """Serve an application that is loaded, with the settings of a server section of a PasteDeploy file."""
+
 def settings() -> list[Setting]:
     """Every setting in documentation order.
 

@@ -16,6 +16,7 @@ use super::start::announce;
 use super::state::{Event, State};
 use crate::config::{self, Parsed, Settings};
 use crate::log::Logs;
+use crate::py::app::NO_APPLICATION;
 use crate::py::config_file::{Objects, PythonLoader};
 use crate::py::hooks::Context;
 use crate::py::surroundings;
@@ -93,7 +94,7 @@ impl Master {
             return Err("the arguments no longer name a server to run".to_owned());
         };
         if settings.app_spec().is_none() {
-            return Err(crate::cli::NO_APPLICATION.to_owned());
+            return Err(NO_APPLICATION.to_owned());
         }
         for warning in warnings {
             log::warn!("{warning}");

@@ -16,7 +16,6 @@ use super::origin::Origin;
 use super::raw::Raw;
 use super::row::Row;
 use super::table::{self, Settings};
-use super::unsupported::{UNSUPPORTED, Unsupported};
 
 const WIDTH: usize = 100;
 const APP_MODULE: &str = "APP_MODULE";
@@ -36,11 +35,6 @@ pub(super) fn parse(args: Vec<OsString>, origin: &Origin) -> Result<Given, Confi
     for row in table::rows() {
         if let Some(raw) = given(&matches, row.name, row.facts.flags, row.takes) {
             layer.assignments.push(Assignment { row, raw, origin: origin.clone() });
-        }
-    }
-    for setting in UNSUPPORTED {
-        if let Some(raw) = given(&matches, setting.name, setting.flags, setting.takes) {
-            layer.warnings.extend(setting.judge(primary(setting.flags), &raw, origin)?);
         }
     }
     if let (Origin::Cli, Some(row)) = (origin, table::row("wsgi_app"))
@@ -71,7 +65,6 @@ fn command(origin: &Origin) -> Command {
         .max_term_width(WIDTH)
         .arg(positional)
         .args(table::rows().filter(|row| !row.facts.flags.is_empty()).map(argument))
-        .args(UNSUPPORTED.iter().filter(|setting| !setting.flags.is_empty()).map(refused_argument))
         .arg(
             Arg::new("help")
                 .short('h')
@@ -105,10 +98,6 @@ fn argument(row: &'static Row) -> Arg {
         }
         _ => argument.value_name(row.facts.metavar),
     }
-}
-
-fn refused_argument(setting: &'static Unsupported) -> Arg {
-    flagged(Arg::new(setting.name), setting.flags, setting.takes).hide(true)
 }
 
 fn flagged(mut argument: Arg, flags: &[&'static str], takes: Takes) -> Arg {

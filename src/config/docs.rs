@@ -6,7 +6,6 @@
 use super::kind::Takes;
 use super::row::Row;
 use super::table;
-use super::unsupported::{UNSUPPORTED, Unsupported};
 
 const HEAD: &str = "\
 # Settings
@@ -31,12 +30,6 @@ value to reach a running server. Another value than the default is an error wher
 yet, and told with a warning where it has no effect.
 ";
 
-const UNSUPPORTED_HEAD: &str = "
-## gunicorn settings that are not supported yet
-
-In a config file they may be left at gunicorn's default; anything else is an error that names the line.
-";
-
 pub fn settings_markdown() -> String {
     let mut text = HEAD.to_owned();
     let mut section = "";
@@ -47,9 +40,6 @@ pub fn settings_markdown() -> String {
         }
         text.push_str(&entry(row));
     }
-    text.push_str(UNSUPPORTED_HEAD);
-    let missing = UNSUPPORTED.iter().map(shown).collect::<Vec<_>>();
-    text.push_str(&format!("\n{}.\n", missing.join(", ")));
     text
 }
 
@@ -83,8 +73,4 @@ fn flags(row: &Row) -> String {
         _ => format!(" {}", row.facts.metavar),
     };
     row.facts.flags.iter().map(|flag| format!("`{flag}{value}`")).collect::<Vec<_>>().join(", ")
-}
-
-fn shown(setting: &Unsupported) -> String {
-    format!("`{}`", setting.name)
 }

@@ -15,7 +15,6 @@ use super::raw::Raw;
 use super::row::Row;
 use super::sources::Sources;
 use super::table::{self, Settings};
-use super::unsupported;
 
 const PREFIX: &str = "RWSGI_";
 
@@ -72,9 +71,6 @@ fn warning(variable: &str) -> Option<Warning> {
     let name = variable.strip_prefix(PREFIX)?.to_ascii_lowercase();
     if CMD_ARGS.contains(&variable) || table::rows().any(|row| row.variable() == variable) {
         return None;
-    }
-    if unsupported::find(&name).is_some() {
-        return Some(Warning(format!("{variable}: '{name}' is not supported yet")));
     }
     let meant = names::nearest(&name)?.to_ascii_uppercase();
     Some(Warning(format!("unknown variable '{variable}' (did you mean '{PREFIX}{meant}'?)")))

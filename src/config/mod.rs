@@ -3,7 +3,7 @@
 //! ```text
 //! table/<section>.rs    one declaration per setting ──► Settings (typed), rows
 //! kind/                 what a value may be
-//! env  file  cli        one layer each: rows ──► assignments with their origin
+//! env  file  cli  ini   one layer each: rows ──► assignments with their origin
 //! merge                 the layers over each other ──► Settings
 //! print  docs           rows ──► text
 //! ```
@@ -13,11 +13,13 @@
 //! `merge.rs`.
 
 pub mod address;
+mod application;
 mod cli;
 pub mod docs;
 mod env;
 mod error;
 mod file;
+mod ini;
 pub mod kind;
 mod live;
 mod merge;
@@ -31,11 +33,13 @@ mod split;
 pub mod table;
 #[cfg(test)]
 mod tests;
-pub mod unsupported;
+mod toml;
 
 pub use address::Address;
+pub use application::{Application, PasteApp};
 pub use error::{ConfigError, Warning};
 pub use file::{ConfigSource, FileLoader, Global, Loaded};
+pub use ini::ServerSection;
 pub use merge::{Parsed, load};
 pub use origin::Origin;
 pub use raw::Raw;
@@ -45,7 +49,7 @@ pub use table::Settings;
 /// What `--version` prints.
 pub const VERSION_LINE: &str = concat!("rwsgi (version ", env!("CARGO_PKG_VERSION"), ")");
 
-/// Whether `name` means something in a config file, be it only an error.
+/// Whether `name` means something in a config file.
 pub fn is_setting(name: &str) -> bool {
-    table::row(name).is_some() || unsupported::find(name).is_some()
+    table::row(name).is_some()
 }

@@ -1,4 +1,5 @@
-//! Finds the application that a specification names: `module`, `module:name`, `module:a.b`, `module:factory("x", b=1)`.
+//! Finds the application: the one a specification names (`module`, `module:name`, `module:a.b`, `module:factory("x", b=1)`),
+//! or that of an ini file.
 //!
 //! Owns the grammar after the colon and the order of the checks. Must never evaluate more than attribute look-ups and
 //! one call with literal arguments. What a failure means for the exit status and the person is `failure.rs`.
@@ -8,8 +9,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyModule, PyTuple};
 
 use super::failure::{Fault, LoadError};
+use super::paste;
+use crate::config::{Application, Settings};
 
 const DEFAULT_NAME: &str = "application";
+
+/// What a start or a reload without an application says.
+pub const NO_APPLICATION: &str = "No application module specified.";
 
 /// What stands after the colon.
 struct Expression<'py> {
@@ -23,20 +29,32 @@ struct Arguments<'py> {
     keywords: Bound<'py, PyDict>,
 }
 
-/// Imports and resolves `spec`. The result is callable.
-pub fn load(py: Python<'_>, spec: &str) -> Result<Py<PyAny>, LoadError> {
-    let (module, expression) = spec.split_once(':').unwrap_or((spec, DEFAULT_NAME));
-    resolve(py, module, expression).map(Bound::unbind).map_err(|fault| LoadError::new(py, spec, fault))
+/// Loads what the settings name. The result is callable.
+pub fn load(py: Python<'_>, settings: &Settings) -> Result<Py<PyAny>, LoadError> {
+    let loaded = match settings.application() {
+        Some(Application::Import(spec)) => resolve(py, &spec),
+        Some(Application::Paste(app)) => {
+            let name = app.name.as_deref().unwrap_or("main");
+            paste::load(py, &app).and_then(|found| usable(found, name))
+        }
+        None => Err(Fault::refused(NO_APPLICATION)),
+    };
+    let spec = settings.app_spec().unwrap_or_default();
+    loaded.map(Bound::unbind).map_err(|fault| LoadError::new(py, spec, fault))
 }
 
-fn resolve<'py>(py: Python<'py>, module: &str, expression: &str) -> Result<Bound<'py, PyAny>, Fault> {
+fn resolve<'py>(py: Python<'py>, spec: &str) -> Result<Bound<'py, PyAny>, Fault> {
+    let (module, expression) = spec.split_once(':').unwrap_or((spec, DEFAULT_NAME));
     let module = py.import(module)?;
     let parsed = parse(py, expression)?;
     let found = look_up(&module, &parsed.names)?;
-    let application = match &parsed.call {
-        Some(arguments) => call(&found, arguments)?,
-        None => found,
-    };
+    match &parsed.call {
+        Some(arguments) => usable(call(&found, arguments)?, expression),
+        None => usable(found, expression),
+    }
+}
+
+fn usable<'py>(application: Bound<'py, PyAny>, expression: &str) -> Result<Bound<'py, PyAny>, Fault> {
     if application.is_none() {
         return Err(Fault::refused(format!("Failed to find application object: '{expression}'")));
     }
@@ -170,8 +188,9 @@ mod tests {
     fn what_is_found_must_be_callable() {
         Python::initialize();
         Python::attach(|py| {
-            assert!(load(py, "json:JSONDecoder.decode").is_ok());
-            assert!(load(py, "functools:partial(1)").is_err());
+            let load = |spec: &str| resolve(py, spec).map_err(|fault| LoadError::new(py, spec, fault));
+            assert!(load("json:JSONDecoder.decode").is_ok());
+            assert!(load("functools:partial(1)").is_err());
             for (spec, code, said) in [
                 ("os:sep", 4, "Application object must be callable."),
                 ("os:chdir('/', 1)", 4, "TypeError: "),
@@ -180,7 +199,7 @@ mod tests {
                 ("rwsgi_not_there", 3, "ModuleNotFoundError: No module named 'rwsgi_not_there'"),
                 ("json:loads('{')", 3, "JSONDecodeError: "),
             ] {
-                let error = load(py, spec).unwrap_err();
+                let error = load(spec).unwrap_err();
                 assert_eq!(error.exit_code, code, "{spec}");
                 assert!(error.report().contains(said), "{spec}: {}", error.report());
                 assert!(error.report().lines().count() <= 4, "{spec}: {}", error.report());

@@ -9,5 +9,6 @@ pub mod failure;
 pub mod hooks;
 pub mod loggers;
 pub mod modules;
+mod paste;
 pub mod settings;
 pub mod surroundings;

@@ -163,8 +163,7 @@ fn load(py: Python<'_>, boot: &Boot) -> Result<Py<PyAny>, Failure> {
     if let Some(app) = &boot.app {
         return Ok(app.clone_ref(py));
     }
-    let spec = boot.settings.app_spec().unwrap_or_default();
-    app::load(py, spec).map_err(Failure::Load)
+    app::load(py, &boot.settings).map_err(Failure::Load)
 }
 
 fn reloader(boot: &Boot) -> io::Result<Option<Reloader>> {

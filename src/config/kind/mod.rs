@@ -19,10 +19,10 @@ pub use choice::{
 };
 pub use endpoint::{Endpoint, StatsdServer, SyslogServer, UnixKind};
 pub use hook::{Hook, HookRef};
-pub use list::{Binds, HeaderNames, Networks, SchemeHeaders, SearchPath, Strings, Variables};
+pub use list::{Binds, HeaderNames, Networks, PasteVariables, SchemeHeaders, SearchPath, Strings, Variables};
 pub use logging::{Dictionary, LoggerClass};
 pub use number::{Constant, Count, Mode, OneThread, Seconds, Size};
-pub use text::{Account, Directory, Flag, OptionalFlag, OptionalPath, OptionalText, Text};
+pub use text::{Account, Directory, Flag, OptionalFlag, OptionalPath, OptionalText, PasteUri, Text};
 
 use super::raw::Raw;
 

@@ -5,8 +5,8 @@
 use std::path::PathBuf;
 
 use crate::config::kind::{
-    Directory, Flag, HeaderMap, HeaderNames, Mode, Networks, OptionalFlag, OptionalPath, SchemeHeaders,
-    SearchPath, Variables,
+    Directory, Flag, HeaderMap, HeaderNames, Mode, Networks, OptionalFlag, OptionalPath, PasteUri,
+    PasteVariables, SchemeHeaders, SearchPath, Variables,
 };
 use crate::config::row::{Live, section};
 
@@ -74,6 +74,24 @@ section! {
         ///
         /// Separated by commas; the last one comes first on the path.
         pythonpath: SearchPath = Vec::new() => { flags: &["--pythonpath"], metavar: "DIRS" }
+
+        /// PasteDeploy file with the application.
+        ///
+        /// `FILE.ini`, or `FILE.ini#NAME` for another section than `[app:main]`; a relative path starts where the
+        /// server was started. PasteDeploy must be installed. It comes before an `APP_MODULE` or `wsgi_app` of the same
+        /// source. If the file has a section `[loggers]`, it is the `logconfig` where nothing else is. Its sections
+        /// `[server:…]` are not read: they are for `pserve`, where `use = egg:rwsgi#main` names this server.
+        paste: PasteUri = None => {
+            flags: &["--paste", "--paster"], metavar: "FILE", live: Live::Workers,
+        }
+
+        /// Variable for the PasteDeploy file; may be repeated.
+        ///
+        /// `NAME=VALUE`, split at the first `=` that has no backslash. The application's factory finds it in the global
+        /// configuration, the file's own text as `%(NAME)s`.
+        raw_paste_global_conf: PasteVariables = Vec::new() => {
+            flags: &["--paste-global"], metavar: "NAME=VALUE", live: Live::Workers,
+        }
 
         /// Header fields by which a trusted proxy says that its client used TLS.
         ///

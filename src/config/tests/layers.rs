@@ -20,7 +20,7 @@ fn start(args: &str) -> Start {
     // A directory with neither config file in it, and with one directory, src.
     let cwd = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let argv = args.split_whitespace().map(Into::into).collect();
-    Start { sources: Sources { argv, env: Vec::new(), cwd }, file: None, read: None }
+    Start { sources: Sources { argv, cwd, ..Sources::default() }, file: None, read: None }
 }
 
 impl Start {
@@ -44,7 +44,7 @@ impl Start {
         let mut sources = self.sources.clone();
         if self.file.is_some() {
             // Any file will do: its globals are the fake's.
-            sources.argv.splice(0..0, ["-c".into(), "Cargo.toml".into()]);
+            sources.argv.splice(0..0, ["-c".into(), "python/rwsgi/spew.py".into()]);
         }
         load(&sources, self)
     }

@@ -10,7 +10,7 @@ use crate::py::app;
 
 #[pyclass(frozen, dict, module = "rwsgi", name = "Application")]
 pub struct App {
-    /// `module:callable`.
+    /// `module:callable`, or `file.ini#name`.
     #[pyo3(get)]
     app_uri: Option<String>,
     #[pyo3(get)]
@@ -57,9 +57,9 @@ impl App {
         if let Some(callable) = self.loaded(py) {
             return Ok(callable);
         }
-        let spec = self.app_uri.as_deref().unwrap_or_default();
+        let settings = self.cfg.get().settings();
         let callable =
-            app::load(py, spec).map_err(|error| PyImportError::new_err(error.report().to_owned()))?;
+            app::load(py, settings).map_err(|error| PyImportError::new_err(error.report().to_owned()))?;
         self.set(py, &callable);
         Ok(callable)
     }

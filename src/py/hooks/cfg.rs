@@ -1,8 +1,7 @@
 //! `cfg`: every setting as an attribute, for hooks.
 //!
-//! Owns the way back from a typed setting to the Python value a config file would hold. Settings of gunicorn that are not
-//! supported yet have gunicorn's default, which is the only value they can have. It is a view: nothing can be set. Read
-//! next: `config/table`.
+//! Owns the way back from a typed setting to the Python value a config file would hold. It is a view: nothing can be set.
+//! Read next: `config/table`.
 
 use std::sync::Arc;
 
@@ -12,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use super::{Hooks, callable};
-use crate::config::{Address, Raw, Settings, unsupported};
+use crate::config::{Address, Raw, Settings};
 use crate::py::config_file::Objects;
 use crate::sys::identity::Identity;
 
@@ -83,7 +82,7 @@ impl Config {
                 .naming
                 .default_proc_name
                 .as_deref()
-                .or(settings.app_spec())
+                .or(settings.app_name())
                 .into_pyobject(py)?
                 .into_any(),
             "worker_class_str" => settings.workers.worker_class.as_str().into_pyobject(py)?.into_any(),
@@ -91,13 +90,8 @@ impl Config {
             "is_ssl" => false.into_pyobject(py)?.to_owned().into_any(),
             "uid" | "user" => self.ids().0.into_pyobject(py)?.into_any(),
             "gid" | "group" => self.ids().1.into_pyobject(py)?.into_any(),
-            "env" => {
-                let env = PyDict::new(py);
-                for (name, value) in &settings.mechanics.raw_env {
-                    env.set_item(name, value)?;
-                }
-                env.into_any()
-            }
+            "env" => dictionary(py, &settings.mechanics.raw_env)?,
+            "paste_global_conf" => dictionary(py, &settings.mechanics.raw_paste_global_conf)?,
             _ => return Ok(None),
         }))
     }
@@ -121,15 +115,18 @@ impl Config {
         if let Some(raw) = self.settings.value(name) {
             return python(py, &raw);
         }
-        if let Some(setting) = unsupported::find(name) {
-            return py.import("ast")?.call_method1("literal_eval", (setting.default(),));
-        }
         Err(PyAttributeError::new_err(format!("there is no setting '{name}'")))
     }
 
     fn __dir__(&self) -> Vec<&'static str> {
         crate::config::table::rows().map(|row| row.name).collect()
     }
+}
+
+fn dictionary<'py>(py: Python<'py>, pairs: &[(String, String)]) -> PyResult<Bound<'py, PyAny>> {
+    let dictionary = PyDict::new(py);
+    pairs.iter().try_for_each(|(name, value)| dictionary.set_item(name, value))?;
+    Ok(dictionary.into_any())
 }
 
 /// The value as a config file would hold it.
@@ -185,17 +182,6 @@ mod tests {
             let error = cfg.bind(py).getattr("wrokers").unwrap_err();
             assert!(error.is_instance_of::<PyAttributeError>(py));
             assert!(cfg.bind(py).setattr("workers", 3).is_err());
-        });
-    }
-
-    #[test]
-    fn every_default_of_what_is_not_supported_is_a_value() {
-        Python::initialize();
-        Python::attach(|py| {
-            let cfg = Py::new(py, Config::new(Arc::default(), Arc::default(), Objects::new())).unwrap();
-            for setting in unsupported::UNSUPPORTED {
-                assert!(cfg.bind(py).getattr(setting.name).is_ok(), "{}", setting.name);
-            }
         });
     }
 }
