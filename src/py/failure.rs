@@ -3,6 +3,7 @@
 //! Owns the exit statuses of a failed load and the choice of frames. Must never raise: whatever Python answers while
 //! the report is made only makes it shorter. Read next: `app.rs`.
 
+use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
@@ -67,7 +68,8 @@ impl LoadError {
                 (REFUSED, reason, Vec::from_iter(hint), None)
             }
             Fault::Raised(error) => {
-                let mut rest = own_frames(py, &error).unwrap_or_default();
+                let frames = own_frames(py, &error).unwrap_or_default();
+                let mut rest: Vec<String> = frames.iter().map(Frame::to_string).collect();
                 rest.extend(hint(py, spec, &error));
                 (RAISED, summary(py, &error), rest, Some(traceback(py, &error).trim_end().to_owned()))
             }
@@ -124,17 +126,30 @@ pub(super) fn summary(py: Python<'_>, error: &PyErr) -> String {
     text.chars().take(LINE).collect()
 }
 
+/// A place in the source that an exception passed.
+pub(super) struct Frame {
+    pub(super) file: String,
+    pub(super) line: u32,
+    pub(super) code: String,
+}
+
+impl fmt::Display for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "  {}:{}  {}", self.file, self.line, self.code)
+    }
+}
+
 /// The first and the last frame of the application's own code.
-fn own_frames(py: Python<'_>, error: &PyErr) -> PyResult<Vec<String>> {
+pub(super) fn own_frames(py: Python<'_>, error: &PyErr) -> PyResult<Vec<Frame>> {
     let Some(trace) = error.traceback(py) else { return Ok(Vec::new()) };
-    let mut frames: Vec<String> = Vec::new();
+    let mut frames = Vec::new();
     for frame in py.import("traceback")?.call_method1("extract_tb", (trace,))?.try_iter()? {
         let frame = frame?;
         let file: String = frame.getattr("filename")?.extract()?;
         if is_own(py, &file) {
             let number: Option<u32> = frame.getattr("lineno")?.extract()?;
             let code: Option<String> = frame.getattr("line")?.extract()?;
-            frames.push(format!("  {file}:{}  {}", number.unwrap_or(0), code.unwrap_or_default()));
+            frames.push(Frame { file, line: number.unwrap_or(0), code: code.unwrap_or_default() });
         }
     }
     if frames.len() > 2 {

@@ -4,6 +4,7 @@
 
 pub mod app;
 pub mod bridge;
+mod config_failure;
 pub mod config_file;
 pub mod failure;
 pub mod hooks;

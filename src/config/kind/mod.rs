@@ -69,6 +69,13 @@ impl Reject {
     }
 }
 
+/// A class, or what else can be called, as its dotted name.
+fn class_of(raw: &Raw) -> Option<&str> {
+    let Raw::Callable(described) = raw else { return None };
+    let class = described.strip_prefix("<class '").and_then(|rest| rest.strip_suffix("'>"));
+    Some(class.unwrap_or(described))
+}
+
 /// The text of a value, without the spaces around it.
 fn text_of(raw: &Raw) -> Result<&str, Reject> {
     match raw {

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use nix::unistd::{getegid, geteuid};
 use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyDict, PyFunction, PyList};
 
 use super::{Hooks, callable};
 use crate::config::{Address, Raw, Settings};
 use crate::py::config_file::Objects;
+use crate::py::failure::summary;
 use crate::sys::identity::Identity;
 
 #[pyclass(frozen, module = "rwsgi", name = "Config")]
@@ -34,7 +35,10 @@ impl Config {
             Raw::Str(path) if self.settings.logging.logger_class.is_none() => path.as_str(),
             _ => {
                 let found = callable::find(py, &value, self.objects.get("logger_class"))?;
-                return found.ok_or_else(|| "it is not there".to_owned());
+                let found = found.ok_or_else(|| "it is not there".to_owned())?;
+                // A function stands for the class that it returns.
+                let function = found.is_instance_of::<PyFunction>();
+                return if function { found.call0().map_err(|error| summary(py, &error)) } else { Ok(found) };
             }
         };
         callable::import(py, path)
