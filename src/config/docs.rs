@@ -12,14 +12,17 @@ const HEAD: &str = "\
 
 <!-- From src/config/table: `RWSGI_REGENERATE=1 cargo test --no-default-features settings_md`. Do not edit. -->
 
-A setting has one name everywhere. In a config file it is a Python variable, on the command line a flag, in
-the environment `RWSGI_` and its name in capitals. Where several set it, the last of these wins:
+A setting has one name everywhere. In a config file it is a Python variable or a TOML key, on the command line
+a flag, in the environment `RWSGI_` and its name in capitals. Where several set it, the last of these wins:
 
 1. the default;
 2. the environment: `RWSGI_<NAME>`, else the other variables named below;
-3. the config file: `-c PATH`, else `./rwsgi.conf.py`, else `./gunicorn.conf.py`;
+3. the config file: `-c PATH`, else the first of `./rwsgi.conf.py`, `./rwsgi.toml`, `./gunicorn.conf.py` and the table
+   `[tool.rwsgi]` of `./pyproject.toml`;
 4. the arguments in `RWSGI_CMD_ARGS`, else in `GUNICORN_CMD_ARGS`;
 5. the command line.
+
+Under `pserve` the section `[server:…]` of its ini file stands in the place of 4 and 5.
 
 A list replaces the list below it; nothing is appended. In a variable the items of a list are separated by
 spaces and may be quoted as in a shell; an empty variable counts as unset where an empty text is no value. Long

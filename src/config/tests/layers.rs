@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::config::kind::Level;
 use crate::config::{
-    ConfigError, ConfigSource, FileLoader, Global, Loaded, Origin, Parsed, Raw, Settings, Sources, Warning,
-    load,
+    Application, ConfigError, ConfigSource, FileLoader, Global, Loaded, Origin, Parsed, PasteApp, Raw,
+    ServerSection, Settings, Sources, Warning, load,
 };
 
 /// A server about to start: its arguments, environment, config file and launch directory.
@@ -168,6 +168,43 @@ fn the_argument_names_the_application_before_the_setting() {
     let conf = [("wsgi_app", Raw::from("conf:app"))];
     assert_eq!(start("").file(&conf).settings().app_spec(), Some("conf:app"));
     assert_eq!(start("-w 2 cli:app --preload").file(&conf).settings().app_spec(), Some("cli:app"));
+}
+
+/// Cargo.toml stands for a PasteDeploy file: the file is not looked into.
+#[test]
+fn the_application_is_that_of_the_highest_layer() {
+    let file = format!("{}/Cargo.toml", env!("CARGO_MANIFEST_DIR"));
+    let conf = [("paste", Raw::from("Cargo.toml#a")), ("wsgi_app", Raw::from("conf:app"))];
+    let served = |start: Start| start.settings().app_spec().map(str::to_owned);
+    assert_eq!(served(start("").file(&conf)), Some(format!("{file}#a")));
+    assert_eq!(served(start("cli:app").file(&conf)), Some("cli:app".to_owned()));
+    assert_eq!(served(start("cli:app --paste config:Cargo.toml").file(&conf)), Some(file.clone()));
+    let settings = start("--paster Cargo.toml#b --paste-global a=b=c").settings();
+    let defaults = vec![("a".to_owned(), "b=c".to_owned())];
+    let app = PasteApp { file: file.clone().into(), name: Some("b".to_owned()), defaults };
+    assert_eq!(settings.application(), Some(Application::Paste(app)));
+    assert_eq!(settings.name(), file);
+    let missing = start("--paste absent.ini").error();
+    let said = "command line: invalid value for --paste: 'absent.ini': there is no file 'absent.ini'";
+    assert!(missing.message.starts_with(said), "{missing}");
+}
+
+#[test]
+fn a_server_section_stands_in_the_place_of_arguments() {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    let pairs = [("workers", "4"), ("host", "::1"), ("port", "80"), ("config", "python/rwsgi/spew.py")];
+    let pairs = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
+    let mut server = start("--no-such-flag").env("GUNICORN_CMD_ARGS", "-w 9");
+    server.file = Some(Vec::new());
+    server.sources.section = Some(ServerSection { file: file.clone(), pairs });
+    let error = load(&server.sources.clone(), &mut server).unwrap_err();
+    assert!(error.message.starts_with("Cargo.toml: invalid value for bind: '::1:80'"), "{error}");
+    let section = server.sources.section.as_mut().unwrap();
+    section.pairs.retain(|(key, _)| key != "port" && key != "host");
+    let Ok(Parsed::Run(settings, _)) = load(&server.sources.clone(), &mut server) else { panic!() };
+    assert_eq!((settings.workers.workers, settings.mechanics.preload_app), (4, true));
+    assert_eq!(settings.paste_file(), Some(&*file));
+    assert!(matches!(server.read, Some(ConfigSource::File { .. })));
 }
 
 #[test]
