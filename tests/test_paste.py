@@ -10,11 +10,14 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import server as servers
 from client import fetch
-from server import APPS, environment, eventually
+from server import APPS, RWSGI, Running, environment, eventually
 
 INI = """[app:main]
 paste.app_factory = pasted:make
@@ -50,6 +53,26 @@ def ini(tmp_path: Path) -> Path:
     path.write_text(INI)
     (tmp_path / "pasted.py").write_text((APPS / "pasted.py").read_text())
     return path
+
+
+@pytest.fixture
+def serve_section(ini: Path, tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """The server that the file's section starts."""
+    started: list[Running] = []
+
+    def serve_section(*lines: str) -> Running:
+        home, port = servers.scratch(tmp_path), servers.free_port()
+        section = [f"bind = 127.0.0.1:{port}", *(line.format(home=home) for line in lines)]
+        ini.write_text(INI + "\n".join(section) + "\n")
+        kind = replace(RWSGI, program=(sys.executable, "-c", START))
+        process = servers.launch(kind, [str(ini)], home, cwd=ini.parent, env={"PYTHONPATH": str(ini.parent)})
+        started.append(Running(kind, process, ("127.0.0.1", port), home))
+        eventually(started[-1].listening, "the server listens")
+        return started[-1]
+
+    yield serve_section
+    for server in started:
+        server.clean_up()
 
 
 def test_without_pastedeploy(run, ini: Path) -> None:
@@ -122,6 +145,29 @@ def test_a_server_section_is_reported_with_its_line(ini: Path, lines: str, said:
     assert started.returncode == 1
     (line,) = started.stderr.splitlines()
     assert line.startswith(f"Error: {said}")
+
+
+def test_a_failed_reload_under_pserve(serve_section, ini: Path) -> None:
+    server = serve_section()
+    before = server.wait_workers(1)
+    ini.write_text(ini.read_text().replace("pasted:make", "pasted:failing"))
+    ini.write_text(ini.read_text().replace("greeting = hello\n", ""))
+    server.send(signal.SIGHUP)
+    log = server.wait_log("Reload failed, generation 1 keeps serving: RuntimeError: no database\n")
+    assert "pasted.py" in log
+    assert "Traceback" not in log
+    assert server.workers() == before
+
+
+def test_an_upgrade_under_pserve(serve_section, ini: Path) -> None:
+    server = serve_section("pidfile = {home}/pid")
+    server.wait_workers(1)
+    ini.write_text(ini.read_text().replace("hello", "good morning"))
+    new = server.upgrade(1)
+    server.send(signal.SIGTERM)
+    server.successor = new
+    eventually(lambda: b"good morning" in fetch(server.address).body, "the new application")
+    assert server.stop() == 0
 
 
 def test_the_entry_point() -> None:

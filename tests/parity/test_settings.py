@@ -238,7 +238,7 @@ def test_a_module_that_cannot_be_imported(run, tmp_path: Path, name: str) -> Non
         pytest.param(
             "worker_class = 'egg:gunicorn#sync'\nlogger_class = 'egg:gunicorn#simple'\n",
             marks=pytest.mark.better(
-                "gunicorn's older names of its classes, `egg:gunicorn#sync`, are known."
+                "The older names of gunicorn's own classes are known, such as `egg:gunicorn#sync`."
             ),
         ),
     ],
