@@ -38,7 +38,8 @@ pub(super) fn layer(section: &ServerSection, cwd: &Path) -> Result<Layer, Config
     assign("paste", Raw::Str(section.file.display().to_string()), origin("use"))?;
     assign("preload_app", Raw::Bool(true), origin("use"))?;
     if let Some(bind) = bind(value("host"), value("port")) {
-        assign("bind", bind, origin("host"))?;
+        let key = if value("host").is_some() { "host" } else { "port" };
+        assign("bind", bind, origin(key))?;
     }
     for (key, text) in &section.pairs {
         let name = key.to_ascii_lowercase();
@@ -50,13 +51,16 @@ pub(super) fn layer(section: &ServerSection, cwd: &Path) -> Result<Layer, Config
     Ok(layer)
 }
 
-/// A port alone says nothing to gunicorn either.
 fn bind(host: Option<&String>, port: Option<&String>) -> Option<Raw> {
-    let host = host.map(|host| host.trim()).filter(|host| !host.is_empty())?;
-    Some(match port.map(|port| port.trim()).filter(|port| !port.is_empty()) {
-        Some(port) => Raw::Str(format!("{host}:{port}")),
-        None => Raw::strings(host.split(',')),
-    })
+    let said =
+        |text: Option<&String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    match (said(host), said(port)) {
+        (host, Some(port)) => {
+            Some(Raw::Str(format!("{}:{port}", host.unwrap_or_else(|| "127.0.0.1".to_owned()))))
+        }
+        (Some(host), None) => Some(Raw::strings(host.split(','))),
+        (None, None) => None,
+    }
 }
 
 /// A list has an item on each line.
@@ -152,8 +156,9 @@ mod tests {
         for (pairs, bind) in [
             (&[("host", "::"), ("port", "80")][..], Some("':::80'")),
             (&[("host", "unix:a,:80")], Some("['unix:a', ':80']")),
-            (&[("port", "80")], None),
-            (&[("host", ""), ("port", "80")], None),
+            (&[("port", "80")], Some("'127.0.0.1:80'")),
+            (&[("host", " "), ("port", "80")], Some("'127.0.0.1:80'")),
+            (&[("host", ""), ("port", "")], None),
         ] {
             let found = section(pairs).unwrap();
             let found = found.iter().find(|(name, _)| *name == "bind").map(|(_, raw)| raw.as_str());

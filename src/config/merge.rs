@@ -44,14 +44,16 @@ pub enum Parsed {
 }
 
 pub fn load(sources: &Sources, loader: &mut dyn FileLoader) -> Result<Parsed, ConfigError> {
-    let (mut lower, mut upper) = (Layer::default(), Layer::default());
-    for (layer, given) in [(&mut upper, flags(sources)?), (&mut lower, cmd_args(sources)?)] {
-        *layer = match given {
-            Given::Layer(layer) => layer,
-            Given::Help(text) => return Ok(Parsed::Help(text)),
-            Given::Version => return Ok(Parsed::Version),
-        };
-    }
+    let upper = match flags(sources)? {
+        Given::Layer(layer) => layer,
+        Given::Help(text) => return Ok(Parsed::Help(text)),
+        Given::Version => return Ok(Parsed::Version),
+    };
+    let lower = match cmd_args(sources)? {
+        Given::Layer(layer) => layer,
+        Given::Help(text) => return Ok(Parsed::Help(text)),
+        Given::Version => return Ok(Parsed::Version),
+    };
     let mut merge = Merge::default();
     merge.apply(env::layer(sources)?)?;
     let named = merge.config_named_by(&[&lower, &upper])?;

@@ -238,6 +238,12 @@ def test_a_bad_section(pserve, line: str, said: str) -> None:
     assert "Booting worker" not in server.stderr
 
 
+@pytest.mark.better("A port without a host is used, in the server section of a PasteDeploy file.")
+def test_a_port_alone(pserve) -> None:
+    server = pserve("port = {port}", "host =", "loglevel = info", waits=False)
+    assert f"http://127.0.0.1:{server.address[1]} " in server.wait_log("Booting worker")
+
+
 def test_the_arguments_are_of_another_program(pserve, ini: Path) -> None:
     """Its one argument would be an application."""
     server = pserve("bind = 127.0.0.1:{port}")

@@ -244,6 +244,8 @@ fn a_command_line_that_cannot_be_read_is_a_usage_error() {
         assert!(error.message.contains(part), "{args}: {error}");
         assert!(!error.message.starts_with("error:"), "{args}: {error}");
     }
+    let mut helped = start("--help").env("GUNICORN_CMD_ARGS", "--wrokers 3");
+    assert!(matches!(helped.parsed(), Ok(Parsed::Help(_))), "help comes before what is wrong elsewhere");
     let error = start("").env("GUNICORN_CMD_ARGS", "--wrokers 3").error();
     assert!(error.exit_code == 2 && error.message.starts_with("GUNICORN_CMD_ARGS: "), "{error}");
 }
