@@ -7,6 +7,7 @@
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -19,10 +20,10 @@ use crate::arbiter::{self, Kept, Setup, identity_of};
 use crate::config::{self, ConfigError, Parsed, Settings, Sources, VERSION_LINE, Warning};
 use crate::log::Logs;
 use crate::net::passed_sockets;
-use crate::py::app;
 use crate::py::config_file::{Objects, PythonLoader};
 use crate::py::failure::LoadError;
 use crate::py::hooks::Context;
+use crate::py::served::Served;
 use crate::py::surroundings::{self, Variables};
 use crate::sys::descriptors::open_standard_streams;
 use crate::wsgi::SERVER_SOFTWARE;
@@ -40,17 +41,17 @@ const FOR_THE_MASTER: [&str; 6] =
     ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
 /// Why there is nothing to run, and the exit status that says so.
-struct Refusal {
+pub(crate) struct Refusal {
     status: i32,
     message: String,
 }
 
 impl Refusal {
-    fn new(message: impl Into<String>) -> Self {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
         Self { status: 1, message: message.into() }
     }
 
-    fn tell(self) -> i32 {
+    pub(crate) fn tell(self) -> i32 {
         complain(&format!("Error: {}", self.message));
         // The parser's own errors show it where it belongs.
         if self.status == USAGE_ERROR && !self.message.contains("Usage:") {
@@ -82,8 +83,13 @@ impl From<io::Error> for Refusal {
 /// process can be started again. The result is the exit status of this process: the master's, or in a forked child the
 /// worker's.
 pub fn main(py: Python<'_>, argv: Vec<OsString>, command: Vec<OsString>) -> i32 {
+    guarded(|| serve(py, argv, command))
+}
+
+/// Does `work`; whatever it ends with becomes an exit status.
+pub(crate) fn guarded(work: impl FnOnce() -> Result<i32, Refusal>) -> i32 {
     open_standard_streams();
-    match catch_unwind(AssertUnwindSafe(|| serve(py, argv, command))) {
+    match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(status)) => status,
         Ok(Err(refusal)) => refusal.tell(),
         Err(_) => {
@@ -95,42 +101,92 @@ pub fn main(py: Python<'_>, argv: Vec<OsString>, command: Vec<OsString>) -> i32 
 
 fn serve(py: Python<'_>, argv: Vec<OsString>, command: Vec<OsString>) -> Result<i32, Refusal> {
     let sources = Sources::of_process(argv)?;
-    let program = Program::of_process(command, &sources.cwd, &OWN_VARIABLES);
-    let handover = sources.variable(handover::VARIABLE).and_then(Handover::decode);
-    surroundings::remove_variable(py, handover::VARIABLE)?;
-    surroundings::remove_variable(py, arbiter::OLD_SOCKETS)?;
+    let origin = Origin::take(py, &sources, command)?;
     let mut loader = PythonLoader::new(&sources.cwd);
     let (settings, warnings) = match config::load(&sources, &mut loader)? {
         Parsed::Help(text) => return Ok(print(&text)),
         Parsed::Version => return Ok(print(&format!("{VERSION_LINE}\n"))),
         Parsed::Run(settings, warnings) => (*settings, warnings),
     };
+    let objects = loader.into_objects();
+    let launch = Launch { settings, warnings, objects, sources, served: Served::default() };
+    run(py, origin, launch).map(|end| end.status)
+}
+
+/// How this process came to be.
+pub(crate) struct Origin {
+    program: Program,
+    handover: Option<Handover>,
+}
+
+impl Origin {
+    /// Takes what is the program's own affair out of the environment. For before any code of the user's runs.
+    pub(crate) fn take(py: Python<'_>, sources: &Sources, command: Vec<OsString>) -> Result<Self, Refusal> {
+        let program = Program::of_process(command, &sources.cwd, &OWN_VARIABLES);
+        let handover = sources.variable(handover::VARIABLE).and_then(Handover::decode);
+        surroundings::remove_variable(py, handover::VARIABLE)?;
+        surroundings::remove_variable(py, arbiter::OLD_SOCKETS)?;
+        Ok(Self { program, handover })
+    }
+}
+
+/// A configuration that is whole, and what it was made from.
+pub(crate) struct Launch {
+    pub(crate) settings: Settings,
+    pub(crate) warnings: Vec<Warning>,
+    pub(crate) objects: Objects,
+    pub(crate) sources: Sources,
+    pub(crate) served: Served,
+}
+
+/// Which process this is when a run is over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Master,
+    /// A worker.
+    Child,
+    /// The one that was started, and waited for its daemon.
+    Terminal,
+}
+
+/// How a run ends, in each of its processes.
+pub(crate) struct End {
+    pub(crate) status: i32,
+    pub(crate) role: Role,
+}
+
+/// From a configuration to the end of the server.
+pub(crate) fn run(py: Python<'_>, origin: Origin, launch: Launch) -> Result<End, Refusal> {
+    let ended = |status| End { status, role: Role::Master };
+    let Launch { settings, warnings, objects, sources, served } = launch;
+    let Origin { program, handover } = origin;
     warnings.iter().map(Warning::to_string).for_each(|warning| complain(&format!("Warning: {warning}")));
     if settings.debugging.print_config {
         print(&settings.print());
     }
     let variables = surround(py, &settings, &sources)?;
-    let objects = loader.into_objects();
-    let Some(spec) = settings.app_spec().map(str::to_owned) else {
+    if !served.is_named(&settings) {
         return Err(Refusal::new(NO_APPLICATION));
-    };
+    }
     let trial = handover == Some(Handover::Trial);
     if trial || settings.debugging.print_config || settings.debugging.check_config {
         let logs = Logs::open(&settings, None).map_err(Refusal::new)?;
-        Context::new(py, &Arc::new(settings), &logs, objects, None)?;
-        return app::load(py, &spec).map(|_| 0).map_err(|error| Refusal::new(error.report()));
+        let settings = Arc::new(settings);
+        Context::new(py, &settings, &logs, objects, &served)?;
+        return served.load(py, &settings).map(|_| ended(0)).map_err(|error| Refusal::new(error.report()));
     }
     // Asked before the process changes its id, by which the sockets are addressed to it.
     let passed = passed_sockets(&sources.env);
     let launcher = match daemonize(py, &sources, &settings, handover.is_some())? {
         Side::Server(launcher) => launcher,
-        Side::Terminal(status) => return Ok(status),
+        Side::Terminal(status) => return Ok(End { status, role: Role::Terminal }),
     };
-    let kept = Kept { sources, program, variables, passed, launcher: Rc::clone(&launcher), app: None };
+    let master = process::id();
+    let kept = Kept { sources, program, variables, passed, launcher: Rc::clone(&launcher), served };
     let status = start(py, settings, objects, kept, handover).unwrap_or_else(Refusal::tell);
     // In a worker the line is closed, and this says nothing.
     launcher.conclude(status);
-    Ok(status)
+    Ok(if process::id() == master { ended(status) } else { End { status, role: Role::Child } })
 }
 
 /// The directory, `sys.path` and the variables, as the application is to find them.
@@ -170,7 +226,7 @@ fn start(
     let identity = identity_of(&settings).map_err(Refusal::new)?;
     let logs = Logs::open(&settings, identity.as_ref()).map_err(Refusal::new)?;
     let settings = Arc::new(settings);
-    let context = Context::new(py, &settings, &logs, objects, None)?;
+    let context = Context::new(py, &settings, &logs, objects, &kept.served)?;
     crate::log::install(&logs, settings.logging.loglevel);
     if settings.logging.capture_output {
         surroundings::print_by_line(py)?;
@@ -180,8 +236,8 @@ fn start(
         settings.print().lines().for_each(|line| log::debug!("  {line}"));
     }
     let mut lame = false;
-    match preload(py, &settings, &context) {
-        Ok(app) => kept.app = app,
+    match preload(py, &settings, &context, &kept.served) {
+        Ok(app) => kept.served.preloaded = app,
         // The workers of before serve on, which is better than nobody.
         Err(_) if matches!(handover, Some(Handover::Resume(_))) => lame = true,
         Err(error) => return Ok(error.exit_code),
@@ -198,9 +254,16 @@ fn start(
 }
 
 /// The application for all workers, with `preload_app`. A failure is told in the error log.
-fn preload(py: Python<'_>, settings: &Settings, context: &Context) -> Result<Option<Py<PyAny>>, LoadError> {
-    let Some(spec) = settings.app_spec().filter(|_| settings.mechanics.preload_app) else { return Ok(None) };
-    let app = app::load(py, spec).inspect_err(LoadError::log)?;
+fn preload(
+    py: Python<'_>,
+    settings: &Settings,
+    context: &Context,
+    served: &Served,
+) -> Result<Option<Py<PyAny>>, LoadError> {
+    if !settings.mechanics.preload_app {
+        return Ok(None);
+    }
+    let app = served.load(py, settings).inspect_err(LoadError::log)?;
     context.app.get().set(py, &app);
     Ok(Some(app))
 }

@@ -27,6 +27,7 @@ use crate::config::{Settings, Sources};
 use crate::log::Logs;
 use crate::net::{BindError, Listener, Passed};
 use crate::py::hooks::{Context, HookError};
+use crate::py::served::Served;
 use crate::py::surroundings::{self, Variables};
 use crate::sys::identity::Identity;
 
@@ -57,8 +58,7 @@ pub struct Kept {
     pub passed: Vec<Passed>,
     /// The process on the terminal that waits for a daemon.
     pub launcher: Rc<Launcher>,
-    /// The preloaded application.
-    pub app: Option<Py<PyAny>>,
+    pub served: Served,
 }
 
 /// Why the master cannot start.

@@ -32,23 +32,41 @@ pub(super) fn parse(args: Vec<OsString>, origin: &Origin) -> Result<Given, Confi
         Ok(matches) => matches,
         Err(error) => return refusal(&error, origin),
     };
-    let mut layer = Layer::default();
-    for row in table::rows() {
-        if let Some(raw) = given(&matches, row.name, row.facts.flags, row.takes) {
-            layer.assignments.push(Assignment { row, raw, origin: origin.clone() });
-        }
-    }
-    for setting in UNSUPPORTED {
-        if let Some(raw) = given(&matches, setting.name, setting.flags, setting.takes) {
-            layer.warnings.extend(setting.judge(primary(setting.flags), &raw, origin)?);
-        }
-    }
+    let mut layer = layer(&matches, origin)?;
     if let (Origin::Cli, Some(row)) = (origin, table::row("wsgi_app"))
         && let Some(app) = matches.get_one::<String>(APP_MODULE)
     {
         layer.assignments.push(Assignment { row, raw: Raw::from(app.as_str()), origin: Origin::Cli });
     }
     Ok(Given::Layer(layer))
+}
+
+/// The command line of a program that embeds the server: what the words beside the flags mean is the program's affair.
+pub(super) fn parse_words(args: Vec<OsString>, usage: &str) -> Result<(Given, Vec<String>), ConfigError> {
+    let words = Arg::new(APP_MODULE).num_args(0..).hide(true);
+    let command = command(&Origin::Cli).override_usage(usage.to_owned()).mut_arg(APP_MODULE, |_| words);
+    match command.try_get_matches_from(args) {
+        Ok(matches) => {
+            let words = matches.get_many::<String>(APP_MODULE).into_iter().flatten().cloned().collect();
+            Ok((Given::Layer(layer(&matches, &Origin::Cli)?), words))
+        }
+        Err(error) => Ok((refusal(&error, &Origin::Cli)?, Vec::new())),
+    }
+}
+
+fn layer(matches: &ArgMatches, origin: &Origin) -> Result<Layer, ConfigError> {
+    let mut layer = Layer::default();
+    for row in table::rows() {
+        if let Some(raw) = given(matches, row.name, row.facts.flags, row.takes) {
+            layer.assignments.push(Assignment { row, raw, origin: origin.clone() });
+        }
+    }
+    for setting in UNSUPPORTED {
+        if let Some(raw) = given(matches, setting.name, setting.flags, setting.takes) {
+            layer.warnings.extend(setting.judge(primary(setting.flags), &raw, origin)?);
+        }
+    }
+    Ok(layer)
 }
 
 /// The command that reads `origin`'s arguments. Only the command line itself names the application; in a

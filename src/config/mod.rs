@@ -5,6 +5,7 @@
 //! kind/                 what a value may be
 //! env  file  cli        one layer each: rows ──► assignments with their origin
 //! merge                 the layers over each other ──► Settings
+//! draft                 the same, in the steps of a Python program that embeds the server
 //! print  docs           rows ──► text
 //! ```
 //!
@@ -15,6 +16,7 @@
 pub mod address;
 mod cli;
 pub mod docs;
+mod draft;
 mod env;
 mod error;
 mod file;
@@ -34,9 +36,11 @@ mod tests;
 pub mod unsupported;
 
 pub use address::Address;
+pub use draft::{Asked, Draft};
 pub use error::{ConfigError, Warning};
 pub use file::{ConfigSource, FileLoader, Global, Loaded};
 pub use merge::{Parsed, load};
+pub use names::nearest;
 pub use origin::Origin;
 pub use raw::Raw;
 pub use sources::Sources;

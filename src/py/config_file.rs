@@ -153,7 +153,7 @@ fn note(lines: &mut HashMap<String, u32>, node: &Bound<'_, PyAny>, attribute: &s
 fn objects(globals: &Bound<'_, PyDict>) -> Objects {
     let named = globals.iter().filter_map(|(name, value)| Some((name.extract::<String>().ok()?, value)));
     named
-        .filter(|(name, value)| is_setting(name) && (value.is_callable() || value.is_instance_of::<PyDict>()))
+        .filter(|(name, value)| is_setting(name) && is_object(value))
         .map(|(name, value)| (name, value.unbind()))
         .collect()
 }
@@ -171,6 +171,16 @@ fn read_globals(globals: &Bound<'_, PyDict>, lines: &HashMap<String, u32>) -> Py
         found.push(Global { name, value, line });
     }
     Ok(found)
+}
+
+/// Whether no text can hold it.
+pub(super) fn is_object(value: &Bound<'_, PyAny>) -> bool {
+    value.is_callable() || value.is_instance_of::<PyDict>()
+}
+
+/// A setting's value.
+pub(super) fn value(value: &Bound<'_, PyAny>) -> Raw {
+    raw(value, DEPTH)
 }
 
 fn raw(value: &Bound<'_, PyAny>, depth: u8) -> Raw {

@@ -5,9 +5,11 @@
 pub mod app;
 pub mod bridge;
 pub mod config_file;
+pub mod draft;
 pub mod failure;
 pub mod hooks;
 pub mod loggers;
 pub mod modules;
+pub mod served;
 pub mod settings;
 pub mod surroundings;

@@ -25,9 +25,9 @@ use crate::config::kind;
 use crate::http::{HeaderMap, Policy, TrustedPeers};
 use crate::log::Logs;
 use crate::net::{BindOptions, Listener};
-use crate::py::app;
 use crate::py::failure::LoadError;
 use crate::py::hooks::HookError;
+use crate::py::served::Served;
 use crate::scoreboard::{Scoreboard, SlotWriter, Stage};
 use crate::sys::{self, identity::Identity, signals::BlockGuard};
 use crate::wsgi::{Application, Concurrency, ErrorStream, Observers, RequestIds, Server};
@@ -49,8 +49,8 @@ pub struct Boot {
     pub logs: Logs,
     /// Whom to become before any code of the application runs.
     pub identity: Option<Arc<Identity>>,
-    /// The application, if the master loaded it before the fork.
-    pub app: Option<Py<PyAny>>,
+    /// With the application, if the master loaded it before the fork.
+    pub served: Served,
     pub hooked: Arc<Hooked>,
     /// The config file, if there is one.
     pub config_file: Option<PathBuf>,
@@ -160,11 +160,7 @@ fn reseed(py: Python<'_>) {
 }
 
 fn load(py: Python<'_>, boot: &Boot) -> Result<Py<PyAny>, Failure> {
-    if let Some(app) = &boot.app {
-        return Ok(app.clone_ref(py));
-    }
-    let spec = boot.settings.app_spec().unwrap_or_default();
-    app::load(py, spec).map_err(Failure::Load)
+    boot.served.load(py, &boot.settings).map_err(Failure::Load)
 }
 
 fn reloader(boot: &Boot) -> io::Result<Option<Reloader>> {

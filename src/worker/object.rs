@@ -24,7 +24,6 @@ pub struct Worker {
     cfg: Py<Config>,
     #[pyo3(get)]
     log: Py<PyAny>,
-    #[pyo3(get)]
     app: Py<App>,
     #[pyo3(get)]
     sockets: Py<PyList>,
@@ -108,6 +107,11 @@ impl Worker {
             0 => "[booting]".into_pyobject(py)?.into_any(),
             pid => pid.into_pyobject(py)?.into_any(),
         })
+    }
+
+    #[getter]
+    fn app(&self, py: Python<'_>) -> Py<PyAny> {
+        App::shown(&self.app, py)
     }
 
     #[getter]
