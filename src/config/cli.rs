@@ -15,6 +15,7 @@ use super::merge::{Assignment, Layer};
 use super::origin::Origin;
 use super::raw::Raw;
 use super::row::Row;
+use super::shell;
 use super::table::{self, Settings};
 use super::unsupported::{UNSUPPORTED, Unsupported};
 
@@ -28,10 +29,14 @@ pub(super) enum Given {
 }
 
 pub(super) fn parse(args: Vec<OsString>, origin: &Origin) -> Result<Given, ConfigError> {
-    let matches = match command(origin).try_get_matches_from(args) {
+    let command = if *origin == Origin::Cli { program() } else { command(origin) };
+    let matches = match command.try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(error) => return refusal(&error, origin),
     };
+    if let Some(text) = asked(&matches)? {
+        return Ok(Given::Help(text));
+    }
     let mut layer = layer(&matches, origin)?;
     if let (Origin::Cli, Some(row)) = (origin, table::row("wsgi_app"))
         && let Some(app) = matches.get_one::<String>(APP_MODULE)
@@ -39,6 +44,21 @@ pub(super) fn parse(args: Vec<OsString>, origin: &Origin) -> Result<Given, Confi
         layer.assignments.push(Assignment { row, raw: Raw::from(app.as_str()), origin: Origin::Cli });
     }
     Ok(Given::Layer(layer))
+}
+
+/// What is printed for the flags that are no settings.
+fn asked(matches: &ArgMatches) -> Result<Option<String>, ConfigError> {
+    if let Ok(Some(shell)) = matches.try_get_one::<String>(shell::COMPLETION) {
+        return Ok(Some(shell::completion(program(), shell)));
+    }
+    let man = matches.try_get_one(shell::MAN).ok().flatten().copied().unwrap_or(false);
+    let page = man.then(|| shell::man_page(program())).transpose();
+    page.map_err(|error| ConfigError::config(error.to_string()))
+}
+
+/// The command itself.
+fn program() -> Command {
+    command(&Origin::Cli).args(shell::flags())
 }
 
 /// The command line of a program that embeds the server: what the words beside the flags mean is the program's affair.
@@ -216,7 +236,12 @@ fn refusal(error: &clap::Error, origin: &Origin) -> Result<Given, ConfigError> {
 }
 
 #[cfg(test)]
+pub(super) fn completion(shell: &str) -> String {
+    shell::completion(program(), shell)
+}
+
+#[cfg(test)]
 pub(super) fn help(long: bool) -> String {
-    let mut command = command(&Origin::Cli).term_width(WIDTH);
+    let mut command = program().term_width(WIDTH);
     if long { command.render_long_help() } else { command.render_help() }.to_string()
 }

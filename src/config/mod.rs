@@ -6,7 +6,7 @@
 //! env  file  cli        one layer each: rows ──► assignments with their origin
 //! merge                 the layers over each other ──► Settings
 //! draft                 the same, in the steps of a Python program that embeds the server
-//! print  docs           rows ──► text
+//! print  docs  shell    rows ──► text
 //! ```
 //!
 //! Invariants: a setting is declared in one place; everything here is a function of [`Sources`] and of the
@@ -28,6 +28,7 @@ mod origin;
 mod print;
 mod raw;
 pub mod row;
+mod shell;
 mod sources;
 mod split;
 pub mod table;

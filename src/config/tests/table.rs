@@ -114,6 +114,20 @@ fn short_help_gives_each_flag_one_line() {
 }
 
 #[test]
+fn shells_complete_what_works_and_nothing_else() {
+    for shell in ["bash", "fish", "zsh"] {
+        let script = cli::completion(shell);
+        for row in rows().filter(|row| !row.facts.flags.is_empty()) {
+            let long = row.facts.flags.iter().find_map(|flag| flag.strip_prefix("--")).unwrap_or_default();
+            let is_there = script
+                .split(|c: char| !c.is_alphanumeric() && c != '-' && c != '_')
+                .any(|word| word.trim_start_matches("--") == long);
+            assert_eq!(is_there, row.works(), "{shell}: {long}");
+        }
+    }
+}
+
+#[test]
 fn settings_md_is_current() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.md");
     let text = docs::settings_markdown();
