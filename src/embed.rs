@@ -47,11 +47,11 @@ fn start(application: &Bound<'_, PyAny>, handlers: &mut Handlers) -> Result<End,
     if gettid() != getpid() {
         return Err(Refusal::new("The server must be run in the program's main thread."));
     }
+    let embedder = Embedder::new(application);
+    let (settings, warnings, objects, sources) = embedder.read(py)?;
     if RAN.swap(true, Relaxed) {
         return Err(Refusal::new("The server has run in this process; it can be run once."));
     }
-    let embedder = Embedder::new(application);
-    let (settings, warnings, objects, sources) = embedder.read(py)?;
     let origin = Origin::take(py, &sources, surroundings::command_line(py)?)?;
     *handlers = Handlers::take(py, &signals::all())?;
     let served = Served { embedder: Some(embedder), preloaded: None };
