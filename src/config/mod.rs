@@ -5,7 +5,7 @@
 //! kind/                 what a value may be
 //! env  file  cli        one layer each: rows ──► assignments with their origin
 //! merge                 the layers over each other ──► Settings
-//! print  docs           rows ──► text
+//! print  docs  help     rows ──► text
 //! ```
 //!
 //! Invariants: a setting is declared in one place; everything here is a function of [`Sources`] and of the
@@ -18,6 +18,7 @@ pub mod docs;
 mod env;
 mod error;
 mod file;
+mod help;
 pub mod kind;
 mod live;
 mod merge;
@@ -32,8 +33,10 @@ pub mod table;
 #[cfg(test)]
 mod tests;
 pub mod unsupported;
+mod usage;
 
 pub use address::Address;
+pub use env::HANDOVER;
 pub use error::{ConfigError, Warning};
 pub use file::{ConfigSource, FileLoader, Global, Loaded};
 pub use merge::{Parsed, load};
