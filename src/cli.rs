@@ -1,11 +1,11 @@
 //! `rwsgi [OPTIONS] [APP_MODULE]`: from arguments to a running master, or to a message and an exit status.
 //!
-//! Owns the order in which the process is prepared (directory, path, variables, logs, application) and everything that
-//! is printed before there is a log. Must never leave a half-made start behind: what can fail comes before what others
-//! can see. Read next: `config/merge.rs`, then `arbiter/start.rs`.
+//! Owns the order in which the process is prepared (directory, path, variables, logs, application) and what is said
+//! where that fails. Must never leave a half-made start behind: what can fail comes before what others can see. Read
+//! next: `config/merge.rs`, then `arbiter/start.rs`.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process;
 use std::rc::Rc;
@@ -18,18 +18,25 @@ use crate::arbiter::handover::{self, Handover};
 use crate::arbiter::program::Program;
 use crate::arbiter::{self, Kept, Setup, identity_of};
 use crate::config::{self, ConfigError, Parsed, Settings, Sources, VERSION_LINE, Warning};
-use crate::log::Logs;
+use crate::console::{self, print};
+use crate::log::{Logs, greeting};
 use crate::net::passed_sockets;
+use crate::py::app;
 use crate::py::config_file::{Objects, PythonLoader};
 use crate::py::failure::LoadError;
+use crate::py::hint;
 use crate::py::hooks::Context;
 use crate::py::served::Served;
 use crate::py::surroundings::{self, Variables};
+use crate::sys::clock;
 use crate::sys::descriptors::open_standard_streams;
+use crate::worker::introduce;
 use crate::wsgi::SERVER_SOFTWARE;
 
 /// What a start or a reload without an application says.
 pub const NO_APPLICATION: &str = "No application module specified.";
+
+const USAGE: &str = "\nUsage: rwsgi [OPTIONS] [APP_MODULE] (rwsgi --help tells all options)";
 
 /// The exit status of a command line that cannot be read, as Python's argparse has it.
 const USAGE_ERROR: i32 = 2;
@@ -52,11 +59,8 @@ impl Refusal {
     }
 
     pub(crate) fn tell(self) -> i32 {
-        complain(&format!("Error: {}", self.message));
-        // The parser's own errors show it where it belongs.
-        if self.status == USAGE_ERROR && !self.message.contains("Usage:") {
-            complain("\nUsage: rwsgi [OPTIONS] [APP_MODULE]");
-        }
+        let usage = if self.status == USAGE_ERROR { USAGE } else { "" };
+        console::error(&format!("{}{usage}", self.message));
         self.status
     }
 }
@@ -93,7 +97,7 @@ pub(crate) fn guarded(work: impl FnOnce() -> Result<i32, Refusal>) -> i32 {
         Ok(Ok(status)) => status,
         Ok(Err(refusal)) => refusal.tell(),
         Err(_) => {
-            complain("Error: rwsgi failed in a way it should not have; the lines above say where.");
+            console::error("rwsgi failed in a way it should not have; the lines above say where.");
             1
         }
     }
@@ -104,8 +108,8 @@ fn serve(py: Python<'_>, argv: Vec<OsString>, command: Vec<OsString>) -> Result<
     let origin = Origin::take(py, &sources, command)?;
     let mut loader = PythonLoader::new(&sources.cwd);
     let (settings, warnings) = match config::load(&sources, &mut loader)? {
-        Parsed::Help(text) => return Ok(print(&text)),
-        Parsed::Version => return Ok(print(&format!("{VERSION_LINE}\n"))),
+        Parsed::Help(text) => return Ok(show(&text)),
+        Parsed::Version => return Ok(show(&format!("{VERSION_LINE}\n"))),
         Parsed::Run(settings, warnings) => (*settings, warnings),
     };
     let objects = loader.into_objects();
@@ -160,20 +164,17 @@ pub(crate) fn run(py: Python<'_>, origin: Origin, launch: Launch) -> Result<End,
     let ended = |status| End { status, role: Role::Master };
     let Launch { settings, warnings, objects, sources, served } = launch;
     let Origin { program, handover } = origin;
-    warnings.iter().map(Warning::to_string).for_each(|warning| complain(&format!("Warning: {warning}")));
+    warnings.iter().map(Warning::to_string).for_each(|warning| console::warn(&warning));
     if settings.debugging.print_config {
         print(&settings.print());
     }
     let variables = surround(py, &settings, &sources)?;
     if !served.is_named(&settings) {
-        return Err(Refusal::new(NO_APPLICATION));
+        return Err(Refusal::new(format!("{NO_APPLICATION}\n  {}", hint::of_nothing(py))));
     }
     let trial = handover == Some(Handover::Trial);
     if trial || settings.debugging.print_config || settings.debugging.check_config {
-        let logs = Logs::open(&settings, None).map_err(Refusal::new)?;
-        let settings = Arc::new(settings);
-        Context::new(py, &settings, &logs, objects, &served)?;
-        return served.load(py, &settings).map(|_| ended(0)).map_err(|error| Refusal::new(error.report()));
+        return check(py, settings, objects, &served).map(|()| ended(0));
     }
     // Asked before the process changes its id, by which the sockets are addressed to it.
     let passed = passed_sockets(&sources.env);
@@ -183,10 +184,22 @@ pub(crate) fn run(py: Python<'_>, origin: Origin, launch: Launch) -> Result<End,
     };
     let master = process::id();
     let kept = Kept { sources, program, variables, passed, launcher: Rc::clone(&launcher), served };
-    let status = start(py, settings, objects, kept, handover).unwrap_or_else(Refusal::tell);
+    let status = start_aside(py, settings, objects, kept, handover).unwrap_or_else(Refusal::tell);
     // In a worker the line is closed, and this says nothing.
     launcher.conclude(status);
     Ok(if process::id() == master { ended(status) } else { End { status, role: Role::Child } })
+}
+
+/// All that can be told of a start without one.
+fn check(py: Python<'_>, settings: Settings, objects: Objects, served: &Served) -> Result<(), Refusal> {
+    let logs = Logs::open(&settings, None).map_err(Refusal::new)?;
+    let settings = Arc::new(settings);
+    Context::new(py, &settings, &logs, objects, served)?;
+    let app = served.load(py, &settings).map_err(|error| Refusal::new(error.report()))?;
+    let spec = served.name(py, &settings);
+    let kind = app::describe(py, &spec, &app);
+    console::reassure(&format!("The configuration is good, and {spec} is an application ({kind})."));
+    Ok(())
 }
 
 /// The directory, `sys.path` and the variables, as the application is to find them.
@@ -211,9 +224,27 @@ fn daemonize(py: Python<'_>, sources: &Sources, settings: &Settings, started: bo
         return Ok(Side::Server(Rc::default()));
     }
     for warning in daemon::warnings(settings, sources.variable("NOTIFY_SOCKET").is_some()) {
-        complain(&format!("Warning: {warning}"));
+        console::warn(&warning);
     }
     Ok(daemon::detach(py, settings)?)
+}
+
+/// As `start`; who looks at the terminal while the log goes to a file is told where to look.
+fn start_aside(
+    py: Python<'_>,
+    settings: Settings,
+    objects: Objects,
+    kept: Kept,
+    handover: Option<Handover>,
+) -> Result<i32, Refusal> {
+    let (master, log) = (std::process::id(), settings.logging.errorlog.clone());
+    // A daemon's terminal is told by the process that waits there.
+    let aside = log != "-" && !settings.mechanics.daemon;
+    let status = start(py, settings, objects, kept, handover)?;
+    if status != 0 && aside && std::process::id() == master {
+        console::error(&format!("rwsgi has ended with status {status}; {log} says why"));
+    }
+    Ok(status)
 }
 
 fn start(
@@ -235,6 +266,12 @@ fn start(
         log::debug!("Current configuration:");
         settings.print().lines().for_each(|line| log::debug!("  {line}"));
     }
+    if handover.is_none() {
+        let version = py.version_info();
+        let python = format!("Python {}.{}.{}", version.major, version.minor, version.patch);
+        let class = settings.workers.worker_class.as_str();
+        greeting::begin(&settings, &logs, &format!("{python}, {class}"));
+    }
     let mut lame = false;
     match preload(py, &settings, &context, &kept.served) {
         Ok(app) => kept.served.preloaded = app,
@@ -245,12 +282,10 @@ fn start(
     context.follow_changes(py, &logs);
     let to_file = settings.logging.errorlog != "-";
     let started = arbiter::run(py, Setup { settings, identity, logs, context, kept, handover, lame });
-    started
-        .map_err(|error| {
-            log::error!("{error}");
-            error
-        })
-        .or_else(|error| if to_file { Err(Refusal::new(error.to_string())) } else { Ok(1) })
+    started.map_err(|error| error.report()).or_else(|report| {
+        log::error!("{report}");
+        if to_file { Err(Refusal::new(report)) } else { Ok(1) }
+    })
 }
 
 /// The application for all workers, with `preload_app`. A failure is told in the error log.
@@ -263,18 +298,14 @@ fn preload(
     if !settings.mechanics.preload_app {
         return Ok(None);
     }
+    let begun = clock::monotonic();
     let app = served.load(py, settings).inspect_err(LoadError::log)?;
+    introduce(py, &served.name(py, settings), &app, begun);
     context.app.get().set(py, &app);
     Ok(Some(app))
 }
 
-fn print(text: &str) -> i32 {
-    let mut stdout = io::stdout().lock();
-    // A reader that has seen enough (`--help | head`) is no error.
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+fn show(text: &str) -> i32 {
+    print(text);
     0
-}
-
-fn complain(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
 }

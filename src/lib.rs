@@ -28,6 +28,9 @@ pub mod worker;
 pub mod arbiter;
 
 #[cfg(feature = "python")]
+mod console;
+
+#[cfg(feature = "python")]
 pub mod cli;
 
 #[cfg(feature = "python")]

@@ -16,8 +16,9 @@ use super::origin::Origin;
 use super::raw::Raw;
 use super::row::Row;
 use super::shell;
-use super::table::{self, Settings};
+use super::table;
 use super::unsupported::{UNSUPPORTED, Unsupported};
+use super::{help, usage};
 
 const WIDTH: usize = 100;
 const APP_MODULE: &str = "APP_MODULE";
@@ -94,7 +95,7 @@ fn layer(matches: &ArgMatches, origin: &Origin) -> Result<Layer, ConfigError> {
 fn command(origin: &Origin) -> Command {
     let positional = match origin {
         Origin::Cli => {
-            Arg::new(APP_MODULE).help("The application: MODULE:CALLABLE, or MODULE (`application`)")
+            Arg::new(APP_MODULE).help("The application: MODULE:CALLABLE, or MODULE for MODULE:application")
         }
         _ => Arg::new(APP_MODULE).num_args(0..),
     };
@@ -107,6 +108,7 @@ fn command(origin: &Origin) -> Command {
         .disable_help_flag(true)
         .disable_version_flag(true)
         .max_term_width(WIDTH)
+        .after_help(help::EXAMPLES)
         .arg(positional)
         .args(table::rows().filter(|row| !row.facts.flags.is_empty()).map(argument))
         .args(UNSUPPORTED.iter().filter(|setting| !setting.flags.is_empty()).map(refused_argument))
@@ -115,7 +117,7 @@ fn command(origin: &Origin) -> Command {
                 .short('h')
                 .long("help")
                 .action(ArgAction::Help)
-                .help("This help (`-h`: one line each)")
+                .help("This help (-h: one line each)")
                 .help_heading("Help"),
         )
         .arg(
@@ -131,8 +133,8 @@ fn command(origin: &Origin) -> Command {
 
 fn argument(row: &'static Row) -> Arg {
     let argument = flagged(Arg::new(row.name), row.facts.flags, row.takes)
-        .help(short_help(row))
-        .long_help(long_help(row))
+        .help(help::short(row))
+        .long_help(help::long(row))
         .help_heading(row.section)
         // Known to the parser all the same, so that it is refused for what it is.
         .hide(!row.works());
@@ -172,36 +174,6 @@ fn flagged(mut argument: Arg, flags: &[&'static str], takes: Takes) -> Arg {
         .allow_negative_numbers(takes != Takes::Nothing)
 }
 
-/// One line; a default is shown where there is one that says something.
-fn short_help(row: &Row) -> String {
-    match (row.show)(&Settings::default()) {
-        Raw::Str(text) if row.facts.default_is.is_none() && text.len() < 16 => {
-            format!("{} [{text}]", row.summary())
-        }
-        Raw::Int(number) => format!("{} [{number}]", row.summary()),
-        _ => row.summary().to_owned(),
-    }
-}
-
-fn long_help(row: &Row) -> String {
-    let mut blocks = vec![row.summary().to_owned()];
-    blocks.extend(row.blocks());
-    let mut facts = format!("[default: {}]", row.default_text().replace('`', ""));
-    if row.takes != Takes::Nothing {
-        facts.push_str(&format!(" [value: {}]", (row.allowed)()));
-    }
-    let longs: Vec<&str> = row.facts.flags.iter().filter(|flag| flag.starts_with("--")).copied().collect();
-    if let [_, aliases @ ..] = longs.as_slice()
-        && !aliases.is_empty()
-    {
-        facts.push_str(&format!(" [also: {}]", aliases.join(", ")));
-    }
-    let variables: Vec<String> = row.variables().collect();
-    facts.push_str(&format!(" [env: {}]", variables.join(", ")));
-    blocks.push(facts);
-    blocks.join("\n\n")
-}
-
 fn given(matches: &ArgMatches, id: &str, flags: &[&str], takes: Takes) -> Option<Raw> {
     if flags.is_empty() {
         return None;
@@ -221,14 +193,13 @@ fn primary<'a>(flags: &[&'a str]) -> &'a str {
 }
 
 fn refusal(error: &clap::Error, origin: &Origin) -> Result<Given, ConfigError> {
-    let text = error.render().to_string();
     match error.kind() {
-        ErrorKind::DisplayHelp => Ok(Given::Help(text)),
+        ErrorKind::DisplayHelp => Ok(Given::Help(error.render().to_string())),
         ErrorKind::DisplayVersion => Ok(Given::Version),
         _ => {
-            let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
+            let text = usage::message(error);
             Err(ConfigError::usage(match origin {
-                Origin::Cli => text.to_owned(),
+                Origin::Cli => text,
                 _ => format!("{origin}: {text}"),
             }))
         }

@@ -6,7 +6,7 @@
 //! env  file  cli        one layer each: rows ──► assignments with their origin
 //! merge                 the layers over each other ──► Settings
 //! draft                 the same, in the steps of a Python program that embeds the server
-//! print  docs  shell    rows ──► text
+//! print  docs  help  shell   rows ──► text
 //! ```
 //!
 //! Invariants: a setting is declared in one place; everything here is a function of [`Sources`] and of the
@@ -20,6 +20,7 @@ mod draft;
 mod env;
 mod error;
 mod file;
+mod help;
 pub mod kind;
 mod live;
 mod merge;
@@ -35,9 +36,11 @@ pub mod table;
 #[cfg(test)]
 mod tests;
 pub mod unsupported;
+mod usage;
 
 pub use address::Address;
 pub use draft::{Asked, Draft};
+pub use env::HANDOVER;
 pub use error::{ConfigError, Warning};
 pub use file::{ConfigSource, FileLoader, Global, Loaded};
 pub use merge::{Parsed, load};

@@ -34,6 +34,14 @@ impl Served {
         self.embedder.is_some() || settings.app_spec().is_some()
     }
 
+    /// What messages call it.
+    pub fn name(&self, py: Python<'_>, settings: &Settings) -> String {
+        match &self.embedder {
+            Some(embedder) => embedder.name(py),
+            None => settings.app_spec().unwrap_or_default().to_owned(),
+        }
+    }
+
     pub fn load(&self, py: Python<'_>, settings: &Settings) -> Result<Py<PyAny>, LoadError> {
         match (&self.preloaded, &self.embedder) {
             (Some(application), _) => Ok(application.clone_ref(py)),

@@ -77,6 +77,11 @@ impl Worker {
         self.aborted.store(true, Relaxed);
     }
 
+    /// Of all workers there ever were.
+    pub(super) const fn is_first(&self) -> bool {
+        self.age == 1
+    }
+
     /// In the worker, after the fork.
     pub(super) fn begin(&self) {
         self.set_pid(std::process::id().cast_signed());

@@ -94,6 +94,14 @@ fn help_fits_a_terminal() {
 }
 
 #[test]
+fn help_is_no_markdown() {
+    for long in [false, true] {
+        let help = cli::help(long);
+        assert!(!help.contains('`') && !help.contains("|--"), "{help}");
+    }
+}
+
+#[test]
 fn short_help_gives_each_flag_one_line() {
     let help = cli::help(false);
     assert!(help.contains("Usage: rwsgi [OPTIONS] [APP_MODULE]"), "{help}");
@@ -105,7 +113,8 @@ fn short_help_gives_each_flag_one_line() {
             continue;
         }
         let line = help.lines().find(|line| line.split_whitespace().any(|word| word == *long));
-        assert!(line.is_some_and(|line| line.contains(row.summary())), "{}: {line:?}", row.name);
+        let summary = row.summary().replace('`', "");
+        assert!(line.is_some_and(|line| line.contains(&summary)), "{}: {line:?}", row.name);
         assert!(help.contains(&format!("\n{}:\n", row.section)), "{}", row.section);
     }
     for setting in UNSUPPORTED.iter().flat_map(|setting| setting.flags) {
