@@ -9,7 +9,6 @@ use std::path::Path;
 use std::{env, process};
 
 use pyo3::{Python, ffi};
-use rwsgi::cli::Launch;
 
 /// What Python exits with when the last output could not be flushed.
 const FLUSH_FAILED: i32 = 120;
@@ -18,7 +17,7 @@ fn main() {
     let arguments: Vec<OsString> = env::args_os().collect();
     start_python(&arguments);
     let argv = arguments.iter().skip(1).cloned().collect();
-    let status = Python::attach(|py| rwsgi::cli::main(py, Launch { argv, command: arguments, loaded: None }));
+    let status = Python::attach(|py| rwsgi::cli::main(py, argv, arguments));
     // SAFETY: this thread started the interpreter and holds no reference to anything in it any more.
     let flushed = unsafe {
         ffi::PyGILState_Ensure();

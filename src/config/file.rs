@@ -58,7 +58,7 @@ pub(super) fn source(
     }
     let name = config.strip_prefix("file:").unwrap_or(config);
     if !cwd.join(name).exists() {
-        return Err(ConfigError::config(format!("'{name}' doesn't exist")));
+        return Err(ConfigError::config(format!("'{name}' doesn't exist{}", searched(name, cwd))));
     }
     Ok((Some(at(name, cwd)), extension(name).into_iter().collect()))
 }
@@ -71,6 +71,11 @@ fn default(cwd: &Path) -> (Option<ConfigSource>, Vec<Warning>) {
     let Some((first, rest)) = found.split_first() else { return (None, Vec::new()) };
     let left = |name: &&str| Warning(format!("{name} is not read, because there is {first}"));
     (Some(at(first, cwd)), rest.iter().map(left).collect())
+}
+
+/// Where a relative path was looked for: not always where its author was.
+fn searched(name: &str, cwd: &Path) -> String {
+    if Path::new(name).is_absolute() { String::new() } else { format!(" in {}", cwd.display()) }
 }
 
 fn at(name: &str, cwd: &Path) -> ConfigSource {

@@ -6,8 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::error::ConfigError;
-use super::kind::Takes;
+use super::error::{ConfigError, Warning};
+use super::kind::{Flag, Kind, Takes};
 use super::merge::{Assignment, Layer};
 use super::names;
 use super::origin::Origin;
@@ -36,7 +36,6 @@ pub(super) fn layer(section: &ServerSection, cwd: &Path) -> Result<Layer, Config
         Ok(())
     };
     assign("paste", Raw::Str(section.file.display().to_string()), origin("use"))?;
-    assign("preload_app", Raw::Bool(true), origin("use"))?;
     if let Some(bind) = bind(value("host"), value("port")) {
         let key = if value("host").is_some() { "host" } else { "port" };
         assign("bind", bind, origin(key))?;
@@ -47,6 +46,12 @@ pub(super) fn layer(section: &ServerSection, cwd: &Path) -> Result<Layer, Config
             let raw = table::row(&name).map_or(Raw::None, |row| raw(row, text));
             assign(&name, raw, origin(key))?;
         }
+    }
+    // Last, so that nothing undoes it.
+    assign("preload_app", Raw::Bool(true), origin("use"))?;
+    if value("preload_app").is_some_and(|text| Flag::parse(&Raw::from(text.as_str())) == Ok(false)) {
+        let why = "the application is loaded before its server is called";
+        layer.warnings.push(Warning(format!("{}: preload_app has no effect: {why}", origin("preload_app"))));
     }
     Ok(layer)
 }
@@ -143,8 +148,8 @@ mod tests {
     fn its_settings_are_text_and_lists_have_lines() {
         let found = section(&[("Workers", "3"), ("raw_env", "\nA=1\nB=2")]).unwrap();
         assert_eq!(found[0], ("paste", "'/srv/app.ini'".into()));
-        assert_eq!(found[1], ("preload_app", "True".into()));
-        assert_eq!(found[2..], [("workers", "'3'".into()), ("raw_env", "['A=1', 'B=2']".into())]);
+        assert_eq!(found[1..3], [("workers", "'3'".into()), ("raw_env", "['A=1', 'B=2']".into())]);
+        assert_eq!(found[3], ("preload_app", "True".into()));
         assert_eq!(
             section(&[("wrokers", "3")]),
             Err("app.ini: unknown setting 'wrokers' (did you mean 'workers'?)".into())

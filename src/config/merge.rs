@@ -57,18 +57,10 @@ pub fn load(sources: &Sources, loader: &mut dyn FileLoader) -> Result<Parsed, Co
     let mut merge = Merge::default();
     merge.apply(env::layer(sources)?)?;
     let named = merge.config_named_by(&[&lower, &upper])?;
-    let (source, warnings) = file::source(named.as_deref(), &sources.cwd)?;
-    merge.warnings.extend(warnings);
-    if let Some(source) = source {
-        merge.apply(file::read(&source, loader)?)?;
-        merge.note_default_file(&source);
-    }
+    merge.lay_file(named.as_deref(), &sources.cwd, loader)?;
     merge.apply(lower)?;
     merge.apply(upper)?;
-    merge.resolve_chdir(&sources.cwd)?;
-    merge.resolve_paste(&sources.cwd)?;
-    merge.resolve_extra_files(&sources.cwd)?;
-    merge.find_accounts()?;
+    merge.resolve(&sources.cwd)?;
     Ok(Parsed::Run(Box::new(merge.settings), merge.warnings))
 }
 
@@ -80,7 +72,7 @@ fn flags(sources: &Sources) -> Result<Given, ConfigError> {
     }
 }
 
-fn cmd_args(sources: &Sources) -> Result<Given, ConfigError> {
+pub(super) fn cmd_args(sources: &Sources) -> Result<Given, ConfigError> {
     if sources.section.is_some() {
         return Ok(Given::Layer(Layer::default()));
     }
@@ -90,14 +82,14 @@ fn cmd_args(sources: &Sources) -> Result<Given, ConfigError> {
     }
 }
 
-#[derive(Default)]
-struct Merge {
-    settings: Settings,
-    warnings: Vec<Warning>,
+#[derive(Clone, Default)]
+pub(super) struct Merge {
+    pub(super) settings: Settings,
+    pub(super) warnings: Vec<Warning>,
 }
 
 impl Merge {
-    fn apply(&mut self, layer: Layer) -> Result<(), ConfigError> {
+    pub(super) fn apply(&mut self, layer: Layer) -> Result<(), ConfigError> {
         for Assignment { row, raw, origin } in layer.assignments {
             (row.set)(&mut self.settings, &raw)
                 .map_err(|reject| ConfigError::invalid(row, &raw, &origin, &reject))?;
@@ -112,17 +104,40 @@ impl Merge {
 
     /// The config file must be known before its layer is laid, so the layers above it are asked ahead of
     /// their turn.
-    fn config_named_by(&mut self, layers: &[&Layer]) -> Result<Option<String>, ConfigError> {
+    pub(super) fn config_named_by(&mut self, layers: &[&Layer]) -> Result<Option<String>, ConfigError> {
         let named = layers.iter().flat_map(|layer| &layer.assignments).filter(|a| a.row.name == "config");
         let assignments = named.cloned().collect();
         self.apply(Layer { assignments, warnings: Vec::new() })?;
         Ok(self.settings.config_file.config.clone())
     }
 
+    /// A config file as `config` names it; without a name a default one. False if there is none.
+    pub(super) fn lay_file(
+        &mut self,
+        named: Option<&str>,
+        cwd: &Path,
+        loader: &mut dyn FileLoader,
+    ) -> Result<bool, ConfigError> {
+        let (source, warnings) = file::source(named, cwd)?;
+        self.warnings.extend(warnings);
+        let Some(source) = source else { return Ok(false) };
+        self.apply(file::read(&source, loader)?)?;
+        self.note_default_file(&source);
+        Ok(true)
+    }
+
     fn note_default_file(&mut self, source: &ConfigSource) {
         if let (None, ConfigSource::File { shown, .. }) = (&self.settings.config_file.config, source) {
             self.settings.config_file.config = Some(shown.display().to_string());
         }
+    }
+
+    /// Looks up what the values name, when all layers are laid.
+    pub(super) fn resolve(&mut self, cwd: &Path) -> Result<(), ConfigError> {
+        self.resolve_chdir(cwd)?;
+        self.resolve_paste(cwd)?;
+        self.resolve_extra_files(cwd)?;
+        self.find_accounts()
     }
 
     /// Absolute, so that a reload finds the same directory after the process has changed to it.

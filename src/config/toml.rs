@@ -16,6 +16,7 @@ use super::names;
 use super::origin::Origin;
 use super::raw::Raw;
 use super::table;
+use crate::sys::reason::reason;
 
 /// The file that other programs share, and the table in it.
 const SHARED: &str = "pyproject.toml";
@@ -29,7 +30,7 @@ struct File<'a> {
 
 pub(super) fn layer(path: &Path, shown: &Path) -> Result<Layer, ConfigError> {
     let unreadable = |reason: String| ConfigError::unreadable(shown, &reason);
-    let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+    let bytes = std::fs::read(path).map_err(|error| unreadable(reason(&error)))?;
     let text = String::from_utf8(bytes).map_err(|error| unreadable(error.to_string()))?;
     let file = File { text: &text, shown };
     let root = file.parse()?;

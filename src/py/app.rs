@@ -1,21 +1,17 @@
-//! Finds the application: the one a specification names (`module`, `module:name`, `module:a.b`, `module:factory("x", b=1)`),
-//! or that of an ini file.
+//! Finds the application that a specification names: `module`, `module:name`, `module:a.b`, `module:factory("x", b=1)`.
 //!
 //! Owns the grammar after the colon and the order of the checks. Must never evaluate more than attribute look-ups and
 //! one call with literal arguments. What a failure means for the exit status and the person is `failure.rs`.
 
 use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyModule, PyTuple};
+use pyo3::types::{PyDict, PyFunction, PyModule, PyTuple};
 
+use super::asgi::is_asgi;
 use super::failure::{Fault, LoadError};
-use super::paste;
-use crate::config::{Application, Settings};
+use super::hint;
 
 const DEFAULT_NAME: &str = "application";
-
-/// What a start or a reload without an application says.
-pub const NO_APPLICATION: &str = "No application module specified.";
 
 /// What stands after the colon.
 struct Expression<'py> {
@@ -29,39 +25,65 @@ struct Arguments<'py> {
     keywords: Bound<'py, PyDict>,
 }
 
-/// Loads what the settings name. The result is callable.
-pub fn load(py: Python<'_>, settings: &Settings) -> Result<Py<PyAny>, LoadError> {
-    let loaded = match settings.application() {
-        Some(Application::Import(spec)) => resolve(py, &spec),
-        Some(Application::Paste(app)) => {
-            let name = app.name.as_deref().unwrap_or("main");
-            paste::load(py, &app).and_then(|found| usable(found, name))
-        }
-        None => Err(Fault::refused(NO_APPLICATION)),
-    };
-    let spec = settings.app_spec().unwrap_or_default();
-    loaded.map(Bound::unbind).map_err(|fault| LoadError::new(py, spec, fault))
+/// Imports and resolves `spec`. The result is callable.
+pub fn load(py: Python<'_>, spec: &str) -> Result<Py<PyAny>, LoadError> {
+    let (module, expression) = spec.split_once(':').unwrap_or((spec, DEFAULT_NAME));
+    resolve(py, module, expression).map(Bound::unbind).map_err(|fault| LoadError::new(py, spec, fault))
 }
 
-fn resolve<'py>(py: Python<'py>, spec: &str) -> Result<Bound<'py, PyAny>, Fault> {
-    let (module, expression) = spec.split_once(':').unwrap_or((spec, DEFAULT_NAME));
+fn resolve<'py>(py: Python<'py>, module: &str, expression: &str) -> Result<Bound<'py, PyAny>, Fault> {
     let module = py.import(module)?;
     let parsed = parse(py, expression)?;
     let found = look_up(&module, &parsed.names)?;
-    match &parsed.call {
-        Some(arguments) => usable(call(&found, arguments)?, expression),
-        None => usable(found, expression),
-    }
+    let application = match &parsed.call {
+        Some(arguments) => call(&found, arguments)?,
+        None => found,
+    };
+    judge(&module, expression, &application).map(|()| application)
 }
 
-fn usable<'py>(application: Bound<'py, PyAny>, expression: &str) -> Result<Bound<'py, PyAny>, Fault> {
+/// Whether it is an application at all.
+fn judge(
+    module: &Bound<'_, PyModule>,
+    expression: &str,
+    application: &Bound<'_, PyAny>,
+) -> Result<(), Fault> {
+    let hint = || hint::of_wrong_value(module, expression, application);
     if application.is_none() {
-        return Err(Fault::refused(format!("Failed to find application object: '{expression}'")));
+        return Err(Fault::hinted(format!("Failed to find application object: '{expression}'"), hint()));
     }
     if !application.is_callable() {
-        return Err(Fault::refused("Application object must be callable."));
+        return Err(Fault::hinted("Application object must be callable.", hint()));
     }
-    Ok(application)
+    if is_asgi(application)? { Err(Fault::Asgi) } else { Ok(()) }
+}
+
+/// `a function in /srv/shop.py`, for the person who started it.
+pub fn describe(py: Python<'_>, spec: &str, application: &Py<PyAny>) -> String {
+    let application = application.bind(py);
+    let class = application.get_type();
+    let name = class.name().map(|name| name.to_string()).unwrap_or_default();
+    let kind = match name.as_str() {
+        "function" | "builtin_function_or_method" => "a function".to_owned(),
+        "method" => "a method".to_owned(),
+        "type" => "a class".to_owned(),
+        _ => format!("of type {name}"),
+    };
+    let module = spec.split(':').next().unwrap_or(spec);
+    let module = py.import("sys").and_then(|sys| sys.getattr("modules")?.get_item(module));
+    let file = module.ok().and_then(|module| hint::file_of(&module));
+    file.map_or_else(|| kind.clone(), |file| format!("{kind} in {file}"))
+}
+
+/// Whether it is a function without parameters, which no request can call: probably one that makes the application.
+pub fn is_factory(py: Python<'_>, application: &Py<PyAny>) -> bool {
+    // CO_VARARGS: it takes any number.
+    const ANY_NUMBER: u32 = 0x04;
+    let takes = || -> PyResult<(usize, u32)> {
+        let code = application.bind(py).cast::<PyFunction>()?.getattr("__code__")?;
+        Ok((code.getattr("co_argcount")?.extract()?, code.getattr("co_flags")?.extract()?))
+    };
+    takes().is_ok_and(|(count, flags)| count == 0 && flags & ANY_NUMBER == 0)
 }
 
 fn parse<'py>(py: Python<'py>, text: &str) -> Result<Expression<'py>, Fault> {
@@ -188,9 +210,8 @@ mod tests {
     fn what_is_found_must_be_callable() {
         Python::initialize();
         Python::attach(|py| {
-            let load = |spec: &str| resolve(py, spec).map_err(|fault| LoadError::new(py, spec, fault));
-            assert!(load("json:JSONDecoder.decode").is_ok());
-            assert!(load("functools:partial(1)").is_err());
+            assert!(load(py, "json:JSONDecoder.decode").is_ok());
+            assert!(load(py, "functools:partial(1)").is_err());
             for (spec, code, said) in [
                 ("os:sep", 4, "Application object must be callable."),
                 ("os:chdir('/', 1)", 4, "TypeError: "),
@@ -199,7 +220,7 @@ mod tests {
                 ("rwsgi_not_there", 3, "ModuleNotFoundError: No module named 'rwsgi_not_there'"),
                 ("json:loads('{')", 3, "JSONDecodeError: "),
             ] {
-                let error = load(spec).unwrap_err();
+                let error = load(py, spec).unwrap_err();
                 assert_eq!(error.exit_code, code, "{spec}");
                 assert!(error.report().contains(said), "{spec}: {}", error.report());
                 assert!(error.report().lines().count() <= 4, "{spec}: {}", error.report());

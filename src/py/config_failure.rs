@@ -6,12 +6,13 @@
 
 use std::path::Path;
 
-use pyo3::exceptions::{PyModuleNotFoundError, PySyntaxError};
+use pyo3::exceptions::PyModuleNotFoundError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::config_file::parse;
-use super::failure::{Frame, own_frames, summary};
+use super::failure::{Place, places, summary};
+use super::hint;
 use crate::config::ConfigError;
 use crate::config::kind::WorkerClass;
 
@@ -20,33 +21,21 @@ const PACKAGE: &str = "gunicorn";
 const TOLD: usize = 2;
 
 pub(super) fn report(py: Python<'_>, shown: &Path, error: &PyErr) -> ConfigError {
-    let mut frames = own_frames(py, error).unwrap_or_default();
-    frames.extend(syntax(py, error));
-    let missing = is_missing(py, error).then(|| frames.last()).flatten();
+    let places = places(py, error);
+    let missing = is_missing(py, error).then(|| places.last()).flatten();
     let mut lines = match missing {
         Some(_) => vec!["gunicorn is not installed, and this needs it:".to_owned()],
         None => vec![summary(py, error)],
     };
-    lines.extend(frames.iter().map(Frame::to_string));
-    if let Some(frame) = missing {
-        let wanted = wanted(py, frame).unwrap_or_default();
-        lines.extend(wanted.iter().take(TOLD).map(|name| advice(py, name)));
+    lines.extend(places.iter().map(|place| format!("  {place}")));
+    match missing {
+        Some(place) => {
+            let wanted = wanted(py, place).unwrap_or_default();
+            lines.extend(wanted.iter().take(TOLD).map(|name| format!("  {}", advice(py, name))));
+        }
+        None => lines.extend(hint::of_exception(py, "", error).map(|hint| format!("  {hint}"))),
     }
     ConfigError::unreadable(shown, &lines.join("\n"))
-}
-
-/// Where the file is no Python: no frame has been there.
-fn syntax(py: Python<'_>, error: &PyErr) -> Option<Frame> {
-    if !error.is_instance_of::<PySyntaxError>(py) {
-        return None;
-    }
-    let value = error.value(py);
-    let text: Option<String> = value.getattr("text").ok()?.extract().ok()?;
-    Some(Frame {
-        file: value.getattr("filename").ok()?.extract().ok()?,
-        line: value.getattr("lineno").ok()?.extract().ok()?,
-        code: text.unwrap_or_default().trim().to_owned(),
-    })
 }
 
 fn is_missing(py: Python<'_>, error: &PyErr) -> bool {
@@ -54,16 +43,16 @@ fn is_missing(py: Python<'_>, error: &PyErr) -> bool {
     error.is_instance_of::<PyModuleNotFoundError>(py) && name().is_some_and(|name| name == PACKAGE)
 }
 
-/// The names of gunicorn's that the import in this frame is for.
-fn wanted(py: Python<'_>, frame: &Frame) -> PyResult<Vec<String>> {
-    let source = std::fs::read(&frame.file)?;
-    let tree = parse(py, &PyBytes::new(py, &source), &frame.file)?;
+/// The names of gunicorn's that the import in this place is for.
+fn wanted(py: Python<'_>, place: &Place) -> PyResult<Vec<String>> {
+    let source = std::fs::read(&place.file)?;
+    let tree = parse(py, &PyBytes::new(py, &source), &place.file)?;
     let ast = py.import("ast")?;
     let nodes: Vec<_> = ast.call_method1("walk", (tree,))?.try_iter()?.collect::<PyResult<_>>()?;
     let mut names = Vec::new();
     for node in &nodes {
         let kind = node.get_type().name()?.to_string();
-        if !kind.starts_with("Import") || !spans(node, frame.line)? {
+        if !kind.starts_with("Import") || !spans(node, place.line)? {
             continue;
         }
         for alias in node.getattr("names")?.try_iter()? {

@@ -17,6 +17,7 @@ use pyo3::types::{
 use super::config_failure::report;
 use super::surroundings::put_on_path;
 use crate::config::{ConfigError, ConfigSource, FileLoader, Global, Loaded, Raw, is_setting};
+use crate::sys::reason::reason;
 
 const MODULE: &str = "__config__";
 
@@ -55,7 +56,7 @@ impl FileLoader for PythonLoader {
             ConfigSource::File { path, .. } => std::fs::read(path),
             ConfigSource::Module(_) => Ok(Vec::new()),
         };
-        let bytes = bytes.map_err(|error| ConfigError::unreadable(&shown, &error.to_string()))?;
+        let bytes = bytes.map_err(|error| ConfigError::unreadable(&shown, &reason(&error)))?;
         Python::attach(|py| {
             let ran = put_on_path(py, &self.cwd).and_then(|()| match source {
                 ConfigSource::File { path, .. } => execute(py, path, &bytes),
@@ -171,7 +172,7 @@ fn note(lines: &mut HashMap<String, u32>, node: &Bound<'_, PyAny>, attribute: &s
 fn objects(globals: &Bound<'_, PyDict>) -> Objects {
     let named = globals.iter().filter_map(|(name, value)| Some((name.extract::<String>().ok()?, value)));
     named
-        .filter(|(name, value)| is_setting(name) && (value.is_callable() || value.is_instance_of::<PyDict>()))
+        .filter(|(name, value)| is_setting(name) && is_object(value))
         .map(|(name, value)| (name, value.unbind()))
         .collect()
 }
@@ -189,6 +190,16 @@ fn read_globals(globals: &Bound<'_, PyDict>, lines: &HashMap<String, u32>) -> Py
         found.push(Global { name, value, line });
     }
     Ok(found)
+}
+
+/// Whether no text can hold it.
+pub(super) fn is_object(value: &Bound<'_, PyAny>) -> bool {
+    value.is_callable() || value.is_instance_of::<PyDict>()
+}
+
+/// A setting's value.
+pub(super) fn value(value: &Bound<'_, PyAny>) -> Raw {
+    raw(value, DEPTH)
 }
 
 fn raw(value: &Bound<'_, PyAny>, depth: u8) -> Raw {

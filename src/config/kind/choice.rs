@@ -50,6 +50,10 @@ macro_rules! choice {
             fn allowed() -> String {
                 one_of(Self::ALL.iter().map(|choice| choice.as_str()))
             }
+
+            fn choices() -> Vec<&'static str> {
+                Self::ALL.iter().map(|choice| choice.as_str()).collect()
+            }
         }
     };
 }
@@ -187,7 +191,7 @@ fn other_worker_class(text: &str) -> Result<WorkerClass, Reject> {
     }
     let unsupported = |what: &str| Err(Reject::Unsupported(format!("{what}; use 'sync'")));
     if TO_COME.contains(&name) {
-        return unsupported(&format!("this worker class is not supported yet ('{name}')"));
+        return unsupported("this worker class is not supported yet");
     }
     if text.contains(['.', ':', '<']) {
         return unsupported("worker classes of your own are not supported");
@@ -228,15 +232,15 @@ mod tests {
             Err(Reject::Unsupported(reason)) => reason,
             Err(other) => format!("{other:?}"),
         };
-        let own = "worker classes of your own are not supported; use 'sync'";
+        let (later, own) = ("not supported yet", "worker classes of your own are not supported; use 'sync'");
         for (name, meant) in [
             ("gunicorn.workers.sync.SyncWorker", "sync"),
             ("egg:gunicorn#sync", "sync"),
-            ("gunicorn.workers.ggevent.GeventWorker", "('gevent')"),
-            ("gunicorn.workers.ggevent.GeventPyWSGIWorker", "('gevent_pywsgi')"),
-            ("gunicorn.workers.gthread.ThreadWorker", "('gthread')"),
-            ("egg:gunicorn#tornado", "('tornado')"),
-            ("uvicorn.workers.UvicornWorker", "('asgi')"),
+            ("gunicorn.workers.ggevent.GeventWorker", later),
+            ("gunicorn.workers.ggevent.GeventPyWSGIWorker", later),
+            ("gunicorn.workers.gthread.ThreadWorker", later),
+            ("egg:gunicorn#tornado", later),
+            ("uvicorn.workers.UvicornWorker", later),
             ("shop.workers.Own", own),
             ("egg:shop#own", own),
         ] {
