@@ -59,6 +59,10 @@ impl ReceiveBuffer {
         self.bytes.get(self.at..self.end).unwrap_or_default()
     }
 
+    pub(crate) fn unread_mut(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.at..self.end).unwrap_or_default()
+    }
+
     pub(crate) fn take(&mut self, n: usize) {
         self.at = (self.at + n).min(self.end);
     }
@@ -72,6 +76,10 @@ impl ReceiveBuffer {
 
     pub(crate) fn head(&self) -> &[u8] {
         self.bytes.get(self.base..self.base + self.kept).unwrap_or_default()
+    }
+
+    pub(crate) fn head_mut(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.base..self.base + self.kept).unwrap_or_default()
     }
 
     /// Forgets the head; unread bytes stay.

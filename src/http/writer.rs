@@ -38,6 +38,8 @@ pub struct Finish {
     pub persistent: bool,
     /// Bytes promised by Content-Length that were never sent: the client must see the connection close.
     pub missing: u64,
+    /// Bytes of the application beyond its Content-Length, which were not sent.
+    pub excess: u64,
 }
 
 /// Encodes the responses of one connection.
@@ -50,6 +52,7 @@ pub struct ResponseWriter {
     head_request: bool,
     persistent: bool,
     dropped_body: bool,
+    excess: u64,
     body_sent: u64,
     /// The field line that tells the request's id.
     id_line: Vec<u8>,
@@ -71,6 +74,7 @@ impl ResponseWriter {
             head_request: false,
             persistent: false,
             dropped_body: false,
+            excess: 0,
             body_sent: 0,
             id_line: Vec::new(),
         }
@@ -83,6 +87,7 @@ impl ResponseWriter {
         self.head_request = head.method() == "HEAD";
         self.persistent = allow_keep_alive && head.keep_alive();
         self.dropped_body = false;
+        self.excess = 0;
         self.body_sent = 0;
         self.id_line.clear();
     }
@@ -202,7 +207,8 @@ impl ResponseWriter {
         let accepted = match framing {
             Framing::Length(left) => {
                 let accepted = len.min(*left);
-                *left -= accepted;
+                *left = left.saturating_sub(accepted);
+                self.excess = self.excess.saturating_add(len.saturating_sub(accepted));
                 accepted
             }
             Framing::Chunked if len > 0 => {
@@ -211,11 +217,11 @@ impl ResponseWriter {
             }
             Framing::Chunked | Framing::Close => len,
             Framing::NoBody => {
-                self.dropped_body |= len > 0;
+                self.dropped_body |= len > 0 && !self.head_request;
                 0
             }
         };
-        self.body_sent += accepted;
+        self.body_sent = self.body_sent.saturating_add(accepted);
         accepted
     }
 
@@ -242,7 +248,7 @@ impl ResponseWriter {
         }
         self.persistent &= missing == 0;
         self.state = State::Finished;
-        Finish { persistent: self.persistent, missing }
+        Finish { persistent: self.persistent, missing, excess: std::mem::take(&mut self.excess) }
     }
 
     /// The response failed: nothing more of it is sent, so that the client sees it cut short.
@@ -279,7 +285,7 @@ impl ResponseWriter {
         self.body_sent
     }
 
-    /// Whether the application gave a body where none may be sent: worth a warning.
+    /// Whether the application gave a body where its status forbids one: worth a warning. One for HEAD is no fault.
     pub fn dropped_body(&self) -> bool {
         self.dropped_body
     }

@@ -262,6 +262,12 @@ fn finish(exchange: &Exchange) -> bool {
     if finish.missing > 0 {
         log::warn!("{} bytes short of its Content-Length: {}", finish.missing, line(exchange));
     }
+    if finish.excess > 0 {
+        log::warn!("{} bytes beyond its Content-Length were cut: {}", finish.excess, line(exchange));
+    }
+    if response.writer.dropped_body() {
+        log::warn!("The body of a {} was dropped, it has none: {}", response.status(), line(exchange));
+    }
     finish.persistent
 }
 
