@@ -62,6 +62,10 @@ impl Unfolder {
         let line = bytes.get(self.line_at..lf).unwrap_or_default();
         let is_empty = line == b"\r" && self.line_at == self.field_at;
         if self.line_at > 0 && (is_empty || !line.ends_with(b"\r")) {
+            // A bare LF is refused, as the end of the whole field: so it is found behind the same limits for every split.
+            if self.line_at > self.field_at {
+                join(bytes.get_mut(self.field_at..lf).unwrap_or_default());
+            }
             self.done = true;
             return true;
         }
@@ -137,6 +141,7 @@ mod tests {
             ("G\r\n A: b\r\n c\r\n\r\n", "G\r\n A: b c  \r\n\r\n"),
             ("G\r\n\r\n body\r\n x", "G\r\n\r\n body\r\n x"),
             ("G\r\nA: b\n c\r\n", "G\r\nA: b\n c\r\n"),
+            ("G\r\nA: b\r\n c\nd", "G\r\nA: b   c\nd"),
         ] {
             assert_eq!(unfolded(folded), joined, "{folded:?}");
         }
