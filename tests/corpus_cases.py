@@ -1,7 +1,7 @@
 """The cases of corpus/*.http, as Python sees them, and docs/differences.md, which is made of them.
 
-Owns the reading of the format (corpus/README.md) and the page. Must never say what a server does: that is what
-test_corpus.py finds out.
+Owns the reading of the format (corpus/README.md) and the page. Must never say what a server does: that is for
+test_corpus.py to find out.
 Read next: test_corpus.py; http_corpus.rs, which reads the same files.
 """
 
@@ -27,10 +27,11 @@ HEAD = """\
 
 # Requests that gunicorn reads differently
 
-Every case of the request corpus ([tests/corpus](../tests/corpus/README.md)) is sent to rwsgi and to gunicorn's default
-worker. These are the ones of which they make something else; each line is checked in every run of the tests. A status
-alone means that the request was refused with it, `closed` that there was no answer. What differs in a request that
-both serve is given as the keys of the environ that gunicorn sets otherwise.
+Every case of the request corpus ([tests/corpus](../tests/corpus/README.md)) is sent to rwsgi and to
+gunicorn's default worker. These are the ones of which they make something else; each line is checked in
+every run of the tests. `200` means that the request is served, another status that it is refused,
+`closed` that there is no answer. What differs in a request that both serve is given as the keys of the
+environ that gunicorn sets otherwise.
 """
 
 

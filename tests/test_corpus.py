@@ -1,7 +1,7 @@
-"""The request corpus over a socket, to rwsgi and to gunicorn's default worker: what the first request comes to.
+"""The request corpus over a socket, to rwsgi and to gunicorn's default worker: the first request.
 
-A difference is allowed where the case says so (`gunicorn:`) and why (`why:`), and only while it is there. What
-rwsgi makes of every split is http_corpus.rs's business. Must never compare anything but what both sent.
+A difference is allowed where the case says so (`gunicorn:`) and why (`why:`), and only while it is
+there. Every split is http_corpus.rs's business. Must never compare anything but what both servers told.
 Read next: corpus_cases.py, corpus/README.md.
 """
 

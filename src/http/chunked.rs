@@ -72,10 +72,10 @@ impl ChunkDecoder {
         while !rest.is_empty() && self.stage != Stage::Done {
             match self.step(rest, out) {
                 Ok(used) => rest = rest.get(used..).unwrap_or_default(),
-                Err(fault) => return (input.len() - rest.len(), Err(fault)),
+                Err(fault) => return (input.len().saturating_sub(rest.len()), Err(fault)),
             }
         }
-        (input.len() - rest.len(), Ok(()))
+        (input.len().saturating_sub(rest.len()), Ok(()))
     }
 
     fn step(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<usize, PeerError> {
@@ -83,7 +83,7 @@ impl ChunkDecoder {
             Stage::Data(left) => {
                 let here = usize::try_from(left).unwrap_or(usize::MAX).min(input.len());
                 out.extend_from_slice(input.get(..here).unwrap_or_default());
-                let left = left - here as u64;
+                let left = left.saturating_sub(here as u64);
                 self.stage = if left == 0 { Stage::DataEnd } else { Stage::Data(left) };
                 Ok(here)
             }
@@ -94,7 +94,7 @@ impl ChunkDecoder {
 
     /// The CRLF after chunk data: judged when both bytes are there.
     fn end_data(&mut self, input: &[u8]) -> Result<usize, PeerError> {
-        let need = 2 - self.stash.len().min(2);
+        let need = 2_usize.saturating_sub(self.stash.len());
         let taken = input.get(..need).unwrap_or(input);
         self.stash.extend_from_slice(taken);
         if self.stash.len() == 2 {
@@ -111,7 +111,7 @@ impl ChunkDecoder {
     fn take_line(&mut self, input: &[u8]) -> Result<usize, PeerError> {
         let lf = memchr::memchr(b'\n', input);
         let part = input.get(..lf.unwrap_or(input.len())).unwrap_or(input);
-        if self.stash.len() + part.len() >= self.line_limit {
+        if self.stash.len().saturating_add(part.len()) >= self.line_limit {
             return Err(self.line_too_long());
         }
         let Some(lf) = lf else {
@@ -128,7 +128,7 @@ impl ChunkDecoder {
             line.clear();
             self.stash = line;
         }
-        Ok(lf + 1)
+        Ok(end.len())
     }
 
     #[cold]

@@ -122,7 +122,7 @@ impl HeadParser {
             return Ok(false);
         }
         let head = bytes.get(..len).unwrap_or_default();
-        let end = len - if head.ends_with(b"\r\n") { 2 } else { 1 };
+        let end = len.saturating_sub(if head.ends_with(b"\r\n") { 2 } else { 1 });
         let at = |field: Option<&Header<'_>>| {
             field.map_or(end, |field| field.name.as_ptr().addr().wrapping_sub(head.as_ptr().addr()))
         };
@@ -150,8 +150,8 @@ impl HeadParser {
     fn find_lines(&mut self, bytes: &[u8]) -> Result<bool, PeerError> {
         let from = self.scanned;
         for at in memchr::memchr_iter(b'\n', bytes.get(from..).unwrap_or_default()) {
-            let end = from + at;
-            if self.pass_line(bytes, end + 1)? {
+            let end = from.saturating_add(at).saturating_add(1);
+            if self.pass_line(bytes, end)? {
                 return Ok(true);
             }
         }
@@ -170,7 +170,7 @@ impl HeadParser {
             (0, _) => {}
             (_, []) => return Ok(true),
             _ if self.fields >= self.limits.fields => return Err(PeerError::TooManyFields),
-            _ => self.fields += 1,
+            _ => self.fields = self.fields.saturating_add(1),
         }
         Ok(false)
     }
@@ -184,7 +184,7 @@ impl HeadParser {
         match self.line_at {
             0 if size > limit => Err(PeerError::RequestLineTooLong { size, limit }),
             1.. if line.len() >= self.limits.field_size.max(2) => Err(PeerError::FieldTooLarge),
-            at if at + line.len() > HEAD_MAX => Err(PeerError::HeadTooLarge),
+            at if at.saturating_add(line.len()) > HEAD_MAX => Err(PeerError::HeadTooLarge),
             _ => Ok(()),
         }
     }
@@ -206,7 +206,7 @@ impl HeadParser {
                 (_, b"\r\n") => {}
                 _ => self.take_field_line(lines, line)?,
             }
-            self.taken += line.len();
+            self.taken = self.taken.saturating_add(line.len());
         }
         Ok(())
     }

@@ -232,11 +232,11 @@ impl RequestReader {
         let n = n.min(self.body().len());
         match &mut self.state {
             State::Fixed { left, announced } => {
-                *left -= n as u64;
+                *left = left.saturating_sub(n as u64);
                 *announced = announced.saturating_sub(n);
                 self.input.take(n);
             }
-            _ => self.decoded_at += n,
+            _ => self.decoded_at = self.decoded_at.saturating_add(n),
         }
         if self.decoded_at == self.decoded.len() {
             self.decoded.clear();

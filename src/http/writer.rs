@@ -144,7 +144,8 @@ impl ResponseWriter {
 
         let (before, after) = head.lines(!forbids_length(status));
         let out = &mut self.output;
-        out.reserve(128 + head.status_line().len() + before.len() + after.len());
+        let own = [head.status_line().len(), before.len(), after.len()];
+        out.reserve(own.into_iter().fold(128, usize::saturating_add));
         out.extend_from_slice(self.version.as_str().as_bytes());
         out.push(b' ');
         out.extend_from_slice(head.status_line());
@@ -272,7 +273,7 @@ impl ResponseWriter {
 
     /// `n` bytes of `output()` were sent.
     pub fn consume(&mut self, n: usize) {
-        self.sent = (self.sent + n).min(self.output.len());
+        self.sent = self.sent.saturating_add(n).min(self.output.len());
         if self.sent == self.output.len() {
             self.output.clear();
             self.output.shrink_to(OUTPUT_KEEP);
@@ -322,16 +323,17 @@ fn forbids_length(status: u16) -> bool {
 /// Upper-case hex and CRLF.
 fn chunk_size(len: u64, out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    let digits = (64 - len.leading_zeros()).div_ceil(4).max(1);
-    for place in (0..digits).rev() {
-        out.push(DIGITS[(len >> (place * 4)) as usize & 15]);
+    let places = 16_u32.saturating_sub(len.leading_zeros() / 4).max(1);
+    for place in (0..places).rev() {
+        let digit = len.checked_shr(place.saturating_mul(4)).unwrap_or(0) & 15;
+        out.extend(DIGITS.get(digit as usize));
     }
     out.extend_from_slice(b"\r\n");
 }
 
 /// The page in latin-1.
 fn error_page(reason: &str, detail: &str) -> Vec<u8> {
-    let mut page = String::with_capacity(160 + reason.len() * 2 + detail.len());
+    let mut page = String::with_capacity(256_usize.saturating_add(detail.len()));
     page.push_str("<html>\n  <head>\n    <title>");
     page.push_str(reason);
     page.push_str("</title>\n  </head>\n  <body>\n    <h1><p>");
