@@ -204,7 +204,7 @@ fn the_streams_that_are_drawn_are_neither_all_good_nor_all_bad() {
 }
 
 /// The method, target and body of each request that the reader served to its end.
-fn readings(input: &[u8]) -> Vec<(String, String, String)> {
+fn readings(input: &[u8]) -> Vec<naive::Request> {
     let mut found = Vec::new();
     let mut head = None;
     let mut body = String::new();
@@ -227,7 +227,10 @@ fn readings(input: &[u8]) -> Vec<(String, String, String)> {
 mod naive {
     use super::transcript::escape;
 
-    pub(crate) fn requests(mut input: &[u8]) -> Vec<(String, String, String)> {
+    /// Method, target and body.
+    pub(crate) type Request = (String, String, String);
+
+    pub(crate) fn requests(mut input: &[u8]) -> Vec<Request> {
         let mut found = Vec::new();
         while let Some((request, rest)) = request(input) {
             found.push(request);
@@ -241,7 +244,7 @@ mod naive {
         Some((&input[..place], &input[place + at.len()..]))
     }
 
-    fn request(input: &[u8]) -> Option<((String, String, String), &[u8])> {
+    fn request(input: &[u8]) -> Option<(Request, &[u8])> {
         let input = input.strip_prefix(b"\r\n").unwrap_or(input);
         let (head, rest) = split(input, b"\r\n\r\n")?;
         let head = head.iter().map(|byte| char::from(*byte)).collect::<String>();

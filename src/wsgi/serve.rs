@@ -266,9 +266,17 @@ fn finish(exchange: &Exchange) -> bool {
         log::warn!("{} bytes beyond its Content-Length were cut: {}", finish.excess, line(exchange));
     }
     if response.writer.dropped_body() {
-        log::warn!("The body of a {} was dropped, it has none: {}", response.status(), line(exchange));
+        tell_dropped(exchange, response.status());
     }
     finish.persistent
+}
+
+/// In gunicorn's words.
+fn tell_dropped(exchange: &Exchange, status: u16) {
+    let reader = exchange.request();
+    let Some(head) = reader.as_ref().and_then(|reader| reader.head()) else { return };
+    let facts = format!("(method={} status={status})", head.method());
+    log::warn!("WSGI app sent body bytes on a no-body response {facts}; they are dropped");
 }
 
 fn close(py: Python<'_>, iterable: &Bound<'_, PyAny>) {
