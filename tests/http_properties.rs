@@ -7,12 +7,14 @@
 
 mod transcript;
 
+use std::sync::Arc;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use rwsgi::http::{HeaderMap, Leniency, Policy};
+use rwsgi::http::{Connection, HeaderMap, Leniency, Policy, ResponseHead};
 use transcript::{Appetite, Peer, escape, run};
 
 fn policies() -> impl Strategy<Value = Policy> {
@@ -179,6 +181,36 @@ proptest! {
             let naive = naive::requests(&input);
             prop_assert_eq!(Some(reading), naive.get(number), "{}", escape(&input));
         }
+    }
+
+    #[test]
+    fn no_response_says_more_than_one(
+        status in "[1-9][0-9]{2}( [a-z]{0,3}(\r\n|\n|\0)?[a-z]?)?",
+        name in "[A-Za-z-]{1,6}[: \r\n]?",
+        value in "[!-~ \t]{0,4}(\r|\n|\r\n|\0|\u{7f}|\u{e9}|a: b)?[!-~]{0,4}",
+    ) {
+        let mut connection = Connection::new(Arc::new(Policy::default()));
+        connection.reader.receive(b"GET / HTTP/1.1\r\n\r\n");
+        connection.reader.next_event().unwrap();
+        connection.begin_response(true);
+        let mut head = ResponseHead::new();
+        let accepted = head.set_status(status.as_bytes()).is_ok()
+            && head.push(name.as_bytes(), value.as_bytes()).is_ok();
+        let clean = !format!("{status}{name}{value}").contains(|letter: char| letter.is_control() && letter != '\t');
+        // What has no control in it is refused for nothing but its name.
+        prop_assert!(accepted || !clean || name.ends_with([':', ' ']), "{status:?} {name:?} {value:?}");
+        if !accepted {
+            return Ok(());
+        }
+        let own = head.fields().count();
+        connection.writer.send_head(&head, Some(0), b"Sun, 06 Nov 1994 08:49:37 GMT");
+        let sent = String::from_utf8_lossy(connection.writer.output()).into_owned();
+        let lines: Vec<&str> = sent.split("\r\n").collect();
+        let bodiless = head.status() < 200 || matches!(head.status(), 204 | 304);
+        // The status line, our fields, the application's, and what split makes of the end.
+        prop_assert_eq!(lines.len(), 1 + 3 + usize::from(!bodiless) + own + 2, "{}", sent);
+        prop_assert!(sent.starts_with("HTTP/1.1 ") && sent.ends_with("\r\n\r\n"), "{}", sent);
+        prop_assert!(!lines.concat().contains(['\r', '\n', '\0']), "{}", sent);
     }
 
     #[test]

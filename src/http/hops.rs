@@ -28,28 +28,27 @@ pub struct Client {
 }
 
 /// The element that speaks of the client: the last one, or, while that names a proxy of ours, the one before it. `None` if
-/// there is no element, and an error for a field that is not in the grammar.
+/// there is no element, and an error for a field that is not in the grammar. Only one element is kept at a time: a client
+/// may send many.
 pub(crate) fn client_hop<'a>(
     values: impl Iterator<Item = &'a [u8]>,
     proxies: &TrustedPeers,
 ) -> Result<Option<Hop<'a>>, ()> {
-    let mut hops = Vec::new();
-    for value in values {
-        parse(value, &mut hops).ok_or(())?;
-    }
     let mut found = None;
-    while let Some(hop) = hops.pop() {
-        let by_proxy = hop.client.is_some_and(|client| proxies.lists(client.ip));
-        found = Some(hop);
-        if !by_proxy {
-            break;
-        }
+    for value in values {
+        let take = |hop: Hop<'a>| {
+            // So the last that names no proxy stays, or the very first.
+            if found.is_none() || !hop.client.is_some_and(|client| proxies.lists(client.ip)) {
+                found = Some(hop);
+            }
+        };
+        parse(value, take).ok_or(())?;
     }
     Ok(found)
 }
 
-/// Appends the elements of one field line. Empty ones are passed over (RFC 9110 section 5.6.1).
-fn parse<'a>(value: &'a [u8], hops: &mut Vec<Hop<'a>>) -> Option<()> {
+/// Gives the elements of one field line, in order. Empty ones are passed over (RFC 9110 section 5.6.1).
+fn parse<'a>(value: &'a [u8], mut take: impl FnMut(Hop<'a>)) -> Option<()> {
     let mut rest = value;
     loop {
         let mut hop = Hop::default();
@@ -65,7 +64,7 @@ fn parse<'a>(value: &'a [u8], hops: &mut Vec<Hop<'a>>) -> Option<()> {
             }
         }
         if seen.any {
-            hops.push(hop);
+            take(hop);
         }
         match rest {
             [] => return Some(()),
