@@ -28,8 +28,8 @@ def requests_in(text: str) -> Counter[int]:
 
 @pytest.mark.parametrize("log", ["{home}/access", "-"])
 def test_lines_are_never_torn(serve, log: str) -> None:
-    server = serve("-w", "4", "--access-logfile", log)
-    server.wait_workers(4)
+    server = serve("-w", "8", "--access-logfile", log)
+    server.wait_workers(8)
     ask_many(server, range(800))
     assert server.stop() == 0
     text = server.stdout if log == "-" else (server.home / "access").read_text()

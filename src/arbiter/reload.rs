@@ -34,9 +34,6 @@ impl Master {
             Ok(generation) => generation,
             Err(reason) => {
                 self.enter(py, self.state.generation());
-                if let Some(generation) = self.generations.get(&self.state.generation()) {
-                    generation.context.set_up_loggers(py, &generation.logs);
-                }
                 return self.feed(py, Event::ReloadFailed(reason));
             }
         };
@@ -109,6 +106,7 @@ impl Master {
     pub(super) fn enter(&mut self, py: Python<'_>, number: u32) {
         let Some(generation) = self.generations.get(&number) else { return };
         let settings = Arc::clone(&generation.settings);
+        generation.context.restore_loggers(py, &generation.logs);
         crate::log::install(&generation.logs, settings.logging.loglevel);
         if settings.logging.capture_output
             && let Err(error) = surroundings::print_by_line(py)

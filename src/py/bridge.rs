@@ -17,7 +17,7 @@ use pyo3::types::PyDict;
 
 use super::failure::{summary, traceback};
 use super::hooks::Config;
-use super::loggers;
+use super::loggers::{self, Kept};
 use crate::config::ConfigError;
 use crate::log::{self as logs, EXCEPTION, Severity};
 
@@ -33,7 +33,7 @@ thread_local! {
 
 pub struct Bridge {
     logger: Py<PyAny>,
-    cfg: Py<Config>,
+    kept: Kept,
     least: Severity,
     access: bool,
     /// What it raises has been told.
@@ -89,8 +89,8 @@ impl Bridge {
         // A class of the user's may have its own idea of when.
         let access = cfg.get().settings().logging.logger_class.is_some()
             || logger.getattr("access_log_enabled")?.is_truthy()?;
-        let (logger, cfg) = (logger.clone().unbind(), cfg.clone_ref(py));
-        Ok(Arc::new(Self { logger, cfg, least, access, told: AtomicBool::new(false) }))
+        let (logger, kept) = (logger.clone().unbind(), Kept::take(py)?);
+        Ok(Arc::new(Self { logger, kept, least, access, told: AtomicBool::new(false) }))
     }
 
     /// Whether it is to be told of requests.
@@ -102,9 +102,9 @@ impl Bridge {
         &self.logger
     }
 
-    /// Sets it up once more: another configuration was tried in between.
-    pub fn set_up_again(&self, py: Python<'_>) {
-        self.call(py, "setup", (&self.cfg,));
+    /// Makes the loggers what they were for this one: another configuration was tried in between.
+    pub fn restore(&self, py: Python<'_>) -> PyResult<()> {
+        self.kept.restore(py)
     }
 
     /// Tells of a request. Arguments as gunicorn's loggers take them.
@@ -121,7 +121,8 @@ impl Bridge {
 
     fn exception(&self, py: Python<'_>, severity: Severity, message: &str, error: &PyErr) -> bool {
         let keywords = PyDict::new(py);
-        keywords.set_item("exc_info", error.value(py)).is_ok()
+        // Unlike `value`, this one has its traceback.
+        keywords.set_item("exc_info", error.clone_ref(py).into_value(py)).is_ok()
             && self.call_with(py, severity.method(), (message,), Some(&keywords))
     }
 

@@ -57,7 +57,7 @@ pub struct LoadError {
 impl LoadError {
     pub(super) fn new(py: Python<'_>, spec: &str, fault: Fault) -> Self {
         let cause = match &fault {
-            Fault::Raised(error) => Some(error.value(py).clone().unbind()),
+            Fault::Raised(error) => Some(error.clone_ref(py).into_value(py)),
             _ => None,
         };
         let (exit_code, reason, rest, traceback) = match fault {

@@ -136,6 +136,51 @@ pub fn mark_configured(py: Python<'_>) -> PyResult<()> {
     NAMES.iter().try_for_each(|(name, ..)| logger(py, name)?.setattr(CONFIGURED, true))
 }
 
+/// How the loggers are now, to be brought back.
+pub struct Kept(Vec<KeptLogger>);
+
+struct KeptLogger {
+    logger: Py<PyAny>,
+    /// By attribute.
+    values: Vec<(&'static str, Py<PyAny>)>,
+}
+
+impl Kept {
+    pub fn take(py: Python<'_>) -> PyResult<Self> {
+        let mut kept = Vec::new();
+        for name in ["root", "gunicorn.error", "gunicorn.access"] {
+            let logger = logger(py, name)?;
+            let mut values = Vec::new();
+            for attribute in ["propagate", "disabled", "level"] {
+                values.push((attribute, logger.getattr(attribute)?.unbind()));
+            }
+            for attribute in ["handlers", "filters"] {
+                // Copies: a configuration empties the lists in place.
+                let list = logger.getattr(attribute)?.try_iter()?.collect::<PyResult<Vec<_>>>()?;
+                values.push((attribute, PyList::new(py, list)?.into_any().unbind()));
+            }
+            kept.push(KeptLogger { logger: logger.unbind(), values });
+        }
+        Ok(Self(kept))
+    }
+
+    pub fn restore(&self, py: Python<'_>) -> PyResult<()> {
+        for KeptLogger { logger, values } in &self.0 {
+            let logger = logger.bind(py);
+            for (attribute, value) in values {
+                let value = value.bind(py);
+                match value.cast::<PyList>() {
+                    Ok(list) => logger.setattr(*attribute, list.get_slice(0, list.len()))?,
+                    // Not as an attribute: loggers remember what they would show.
+                    Err(_) if *attribute == "level" => logger.call_method1("setLevel", (value,)).map(drop)?,
+                    Err(_) => logger.setattr(*attribute, value)?,
+                }
+            }
+        }
+        share_names(py)
+    }
+}
+
 /// Whether somebody has given them filters or handlers, or has given ours a filter.
 pub fn are_changed(py: Python<'_>) -> PyResult<bool> {
     if !is_imported(py)? {

@@ -10,7 +10,7 @@ use pyo3::types::PyList;
 use super::environ::{EnvironError, Server};
 use super::exchange::Exchange;
 use super::text::native;
-use crate::http::{Client, Decision, ForwardedRules, Head, Scheme, Version};
+use crate::http::{Client, Decision, ForwardedRules, Head, Scheme, Version, reason};
 use crate::net::Peer;
 
 #[pyclass(dict, weakref, module = "rwsgi", name = "Request")]
@@ -131,6 +131,17 @@ pub(super) struct Response {
 }
 
 impl Response {
+    /// What the client gets, be it the server's own page: for the logger.
+    pub(super) fn answered(exchange: &Exchange) -> Self {
+        let mut shown = Self::new(exchange);
+        if let (None, Some(response)) = (&shown.status, exchange.response()) {
+            let status = response.status();
+            shown.status = Some(format!("{status} {}", reason(status)).into_bytes());
+            shown.status_code = Some(status);
+        }
+        shown
+    }
+
     pub(super) fn new(exchange: &Exchange) -> Self {
         // A thread that the application left behind may be inside it: then there is nothing to tell.
         let response = exchange.response();

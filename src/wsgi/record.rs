@@ -73,7 +73,7 @@ fn tell_logger(
     // A head that contradicts itself makes no request.
     let Ok(request) = Request::new(py, server, exchange) else { return Ok(()) };
     let request = Bound::new(py, request)?;
-    let response = Bound::new(py, hook_objects::Response::new(exchange))?;
+    let response = Bound::new(py, hook_objects::Response::answered(exchange))?;
     let none = PyDict::new(py);
     bridge.access(py, &response, &request, environ.unwrap_or(&none), elapsed);
     Ok(())

@@ -252,16 +252,15 @@ impl Context {
         }
     }
 
-    /// Makes the loggers what this configuration says, after another was tried.
-    pub fn set_up_loggers(&self, py: Python<'_>, logs: &Logs) {
+    /// Makes the loggers what they are for this configuration, after another was tried.
+    pub fn restore_loggers(&self, py: Python<'_>, logs: &Logs) {
         let level = self.cfg.get().settings().logging.loglevel;
-        match self.bridge.get() {
-            Some(bridge) => bridge.set_up_again(py),
-            None => {
-                if let Err(error) = loggers::route(py, logs, level) {
-                    log::error!("Cannot set up the loggers: {}", failure::summary(py, &error));
-                }
-            }
+        let restored = match self.bridge.get() {
+            Some(bridge) => bridge.restore(py),
+            None => loggers::route(py, logs, level),
+        };
+        if let Err(error) = restored {
+            log::error!("Cannot set up the loggers: {}", failure::summary(py, &error));
         }
     }
 }
