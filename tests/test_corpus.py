@@ -11,13 +11,11 @@ import json
 import os
 import re
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from client import DEADLINE
-from conftest import clean_up, starter
 from corpus_cases import DOCUMENT, Case, cases, differences
 from server import GUNICORN, RWSGI, Kind, Running
 
@@ -26,8 +24,6 @@ INTERIM = re.compile(rb"(?:HTTP/1\.1 100 Continue\r\n\r\n)*")
 STATUS = re.compile(rb"(HTTP/[0-9]\.[0-9]) ([0-9]{3}) ")
 # A status, or what a request that was served told the application.
 Outcome = str | dict[str, str]
-# The command line that a server is started with.
-Key = tuple[str, ...]
 
 
 def ask(server: Running, data: bytes) -> Outcome:
@@ -69,15 +65,13 @@ def difference(theirs: Outcome, ours: Outcome) -> str:
 class Servers:
     """One server for each kind and command line."""
 
-    def __init__(self, start: Callable[[Kind, Key, Path], Running], homes: Path):
+    def __init__(self, serve_as: Callable[[Kind], Callable[..., Running]]):
         wanted = {(kind, case.arguments(kind.name)) for case in CASES for kind in (GUNICORN, RWSGI)}
         with ThreadPoolExecutor(4) as pool:
-            running = {}
-            for number, key in enumerate(sorted(wanted, key=repr)):
-                home = homes / str(number)
-                home.mkdir()
-                running[key] = pool.submit(start, *key, home)
-        # The pool has waited for all of them: what has started can be stopped.
+            running = {
+                (kind, arguments): pool.submit(serve_as(kind), *arguments, app="told:app")
+                for kind, arguments in sorted(wanted, key=repr)
+            }
         self.running = {key: future.result() for key, future in running.items()}
 
     def ask(self, kind: Kind, case: Case) -> Outcome:
@@ -85,16 +79,8 @@ class Servers:
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    started: list[Running] = []
-
-    def start(kind: Kind, arguments: Key, home: Path) -> Running:
-        return starter(kind, home, started)(*arguments, app="told:app")
-
-    try:
-        yield Servers(start, tmp_path_factory.mktemp("corpus"))
-    finally:
-        clean_up(started)
+def servers(serve_as: Callable[[Kind], Callable[..., Running]]) -> Servers:
+    return Servers(serve_as)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.file}: {case.title}")
