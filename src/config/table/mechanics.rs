@@ -104,7 +104,7 @@ section! {
         /// in `forwarded_allow_ips`, the one before it. `unknown` and hidden names leave the proxy's address. A header that
         /// breaks RFC 7239, or contradicts `secure_scheme_headers`, is answered 400. The proxy has to add its element
         /// to each request, or clients write it themselves. `X-Forwarded-For` never changes the address.
-        forwarded_header: Flag = false => { flags: &["--forwarded-header"], live: Live::Workers }
+        trust_forwarded_header: Flag = false => { flags: &["--trust-forwarded-header"], live: Live::Workers }
 
         /// Underscore headers a trusted proxy may send.
         ///
