@@ -20,6 +20,7 @@ from types import FrameType
 import pytest
 import server as servers
 from client import Connection, encode, fetch
+from embedding import embed, embed_to_the_end  # noqa: F401  # fixtures
 from privileges import public  # noqa: F401  # a fixture
 from server import KINDS, RWSGI, Kind, Running
 

@@ -24,12 +24,14 @@ use crate::config::Settings;
 use crate::config::kind;
 use crate::http::{HeaderMap, Leniency, Policy, TrustedPeers};
 use crate::log::Logs;
+use crate::log::greeting::{self, START};
 use crate::net::{BindOptions, Listener};
 use crate::py::app;
 use crate::py::failure::LoadError;
 use crate::py::hooks::HookError;
+use crate::py::served::Served;
 use crate::scoreboard::{Scoreboard, SlotWriter, Stage};
-use crate::sys::{self, identity::Identity, signals::BlockGuard};
+use crate::sys::{self, clock, identity::Identity, signals::BlockGuard};
 use crate::wsgi::{Application, Concurrency, ErrorStream, Observers, RequestIds, Server};
 
 /// Exit status when the worker itself, not the application, could not start.
@@ -49,8 +51,8 @@ pub struct Boot {
     pub logs: Logs,
     /// Whom to become before any code of the application runs.
     pub identity: Option<Arc<Identity>>,
-    /// The application, if the master loaded it before the fork.
-    pub app: Option<Py<PyAny>>,
+    /// With the application, if the master loaded it before the fork.
+    pub served: Served,
     pub hooked: Arc<Hooked>,
     /// The config file, if there is one.
     pub config_file: Option<PathBuf>,
@@ -63,7 +65,7 @@ pub struct Boot {
 
 /// The worker's whole life. Returns its exit status.
 pub fn run(py: Python<'_>, boot: Boot) -> i32 {
-    log::info!("Booting worker with pid: {}", std::process::id());
+    log::info!(target: START, "Booting worker with pid: {}", std::process::id());
     sys::title::set(&boot.title);
     boot.slot.introduce(std::process::id().cast_signed(), boot.generation);
     boot.slot.set_stage(Stage::Booting);
@@ -84,7 +86,7 @@ pub fn run(py: Python<'_>, boot: Boot) -> i32 {
     if let Err(error) = signals::ignore_at_exit(py) {
         log::warn!("Signals may cut the exit short: {error}");
     }
-    log::info!("Worker exiting (pid: {})", std::process::id());
+    log::info!(target: START, "Worker exiting (pid: {})", std::process::id());
     hooked.worker_exit(py);
     crate::log::catch_up();
     status
@@ -144,6 +146,10 @@ fn serve(py: Python<'_>, mut boot: Boot) -> Result<(), Failure> {
     listen(&boot)?;
     let mut reactor = Reactor::new(Parts { reloader, ..parts(py, boot, callable, wakeup)? })?;
     hooked.worker.get().set_booted();
+    // One that was asked to go while it booted has served nobody, and leaves without a word.
+    if life::asked() == Stop::No {
+        greeting::leave();
+    }
     let result = reactor.run(py);
     signals::stop_waking(py)?;
     drop(wakeup_writer);
@@ -160,11 +166,25 @@ fn reseed(py: Python<'_>) {
 }
 
 fn load(py: Python<'_>, boot: &Boot) -> Result<Py<PyAny>, Failure> {
-    if let Some(app) = &boot.app {
-        return Ok(app.clone_ref(py));
+    let begun = clock::monotonic();
+    let callable = boot.served.load(py, &boot.settings).map_err(Failure::Load)?;
+    let is_new = boot.served.preloaded.is_none();
+    if is_new && boot.hooked.worker.get().is_first() && life::asked() == Stop::No {
+        introduce(py, &boot.served.name(py, &boot.settings), &callable, begun);
     }
-    let spec = boot.settings.app_spec().unwrap_or_default();
-    app::load(py, spec).map_err(Failure::Load)
+    Ok(callable)
+}
+
+/// Tells what was loaded, in one process of all that load it.
+pub fn introduce(py: Python<'_>, spec: &str, callable: &Py<PyAny>, begun: Duration) {
+    let taken = clock::monotonic().saturating_sub(begun).as_secs_f64();
+    if greeting::is_on() {
+        let kind = app::describe(py, spec, callable);
+        greeting::say("app", &format!("{spec}, {kind}, imported in {taken:.2} s"));
+    }
+    if app::is_factory(py, callable) {
+        log::warn!("{spec} takes no arguments and cannot answer requests; did you mean '{spec}()'?");
+    }
 }
 
 fn reloader(boot: &Boot) -> io::Result<Option<Reloader>> {
@@ -215,7 +235,7 @@ fn parts(py: Python<'_>, boot: Boot, callable: Py<PyAny>, wakeup: OwnedFd) -> Re
         lifeline: boot.lifeline,
         wakeup,
         reloader: None,
-        wear: Wear::new(boot.limits, crate::sys::clock::monotonic()),
+        wear: Wear::new(boot.limits, clock::monotonic()),
         worker_connections: settings.workers.worker_connections.max(1),
         siblings: siblings && shared,
         shared,

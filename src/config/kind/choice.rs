@@ -50,6 +50,10 @@ macro_rules! choice {
             fn allowed() -> String {
                 one_of(Self::ALL.iter().map(|choice| choice.as_str()))
             }
+
+            fn choices() -> Vec<&'static str> {
+                Self::ALL.iter().map(|choice| choice.as_str()).collect()
+            }
         }
     };
 }

@@ -38,6 +38,11 @@ pub trait Kind {
 
     /// What is accepted, to follow "must be".
     fn allowed() -> String;
+
+    /// The values, if they can be listed.
+    fn choices() -> Vec<&'static str> {
+        Vec::new()
+    }
 }
 
 /// What a flag of this kind takes on the command line.
