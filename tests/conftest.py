@@ -131,6 +131,14 @@ def module_serve(kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture(scope="module")
+def serve_as(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Kind], Callable[..., Running]]]:
+    """As `module_serve`, of the kind that is asked for. What it gives may be called by a thread."""
+    started: list[Running] = []
+    yield lambda kind: starter(kind, tmp_path_factory.mktemp("servers"), started)
+    clean_up(started)
+
+
+@pytest.fixture(scope="module")
 def shared(module_serve: Callable[..., Running]) -> Running:
     """One worker serving all of tests/apps by path (/module/callable), for every test of a module."""
     return module_serve(app="cases:app")

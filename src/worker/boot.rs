@@ -22,7 +22,7 @@ use super::signals::{self, Surroundings};
 use super::wear::{Limits, Wear};
 use crate::config::Settings;
 use crate::config::kind;
-use crate::http::{HeaderMap, Policy, TrustedPeers};
+use crate::http::{HeaderMap, Leniency, Policy, TrustedPeers};
 use crate::log::Logs;
 use crate::log::greeting::{self, START};
 use crate::net::{BindOptions, Listener};
@@ -260,6 +260,9 @@ fn policy(settings: &Settings) -> Result<Policy, String> {
         limit_request_line: settings.security.limit_request_line,
         limit_request_fields: settings.security.limit_request_fields,
         limit_request_field_size: settings.security.limit_request_field_size,
+        limit_request_body: settings.security.limit_request_body,
+        leniency: leniency(settings),
+        trust_forwarded_header: settings.mechanics.trust_forwarded_header,
         header_map: match settings.mechanics.header_map {
             kind::HeaderMap::Drop => HeaderMap::Drop,
             kind::HeaderMap::Refuse => HeaderMap::Refuse,
@@ -270,4 +273,15 @@ fn policy(settings: &Settings) -> Result<Policy, String> {
         forwarded_allow_ips: TrustedPeers::from_entries(entries)
             .map_err(|error| format!("forwarded_allow_ips: {error:?}"))?,
     })
+}
+
+fn leniency(settings: &Settings) -> Leniency {
+    let switches = &settings.leniency;
+    Leniency {
+        obsolete_folding: switches.permit_obsolete_folding,
+        header_spaces: switches.strip_header_spaces,
+        unconventional_method: switches.permit_unconventional_http_method,
+        unconventional_version: switches.permit_unconventional_http_version,
+        casefold_method: switches.casefold_http_method,
+    }
 }
