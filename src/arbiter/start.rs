@@ -156,7 +156,7 @@ impl Start {
         if self.generation.settings.debugging.reload {
             log::warn!("Reloader is on. Use in development only!");
         }
-        log::info!("Using worker: {}", self.generation.settings.workers.worker_class.as_str());
+        log::info!("Using worker: {}", self.generation.settings.workers.class().as_str());
         self.opening.ready(py, &self.generation, state).map_err(StartError::Hook)?;
         self.generation.context.follow_changes(py, &self.generation.logs);
         Ok(Some(foundation))

@@ -66,6 +66,17 @@ pub fn print_by_line(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
+/// Ends the process though threads are in Python code, which an orderly end of the interpreter would wait for or crash in.
+/// What the application has registered with `atexit` runs, and what it has printed is written.
+pub fn exit(py: Python<'_>, status: i32) -> ! {
+    let _ = py.import("atexit").and_then(|atexit| atexit.call_method0("_run_exitfuncs"));
+    for name in ["stdout", "stderr"] {
+        let stream = py.import("sys").and_then(|sys| sys.getattr(name));
+        let _ = stream.and_then(|stream| stream.call_method0("flush"));
+    }
+    crate::sys::exit(status)
+}
+
 /// Python's handler turns SIGINT into KeyboardInterrupt; a handler registered later would still call it.
 pub fn forget_interrupts(py: Python<'_>) -> PyResult<()> {
     let signal = py.import("signal")?;

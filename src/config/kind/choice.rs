@@ -150,8 +150,10 @@ choice! {
 }
 
 choice! {
+    /// What a worker does with its connections.
     WorkerClass {
         Sync = "sync",
+        Gthread = "gthread",
     } else other_worker_class
 }
 
@@ -159,11 +161,16 @@ choice! {
 fn other_worker_class(text: &str) -> Result<WorkerClass, Reject> {
     match text {
         "gunicorn.workers.sync.syncworker" | "egg:gunicorn#sync" => Ok(WorkerClass::Sync),
-        "gthread" | "gevent" | "gevent_wsgi" | "gevent_pywsgi" | "eventlet" | "tornado" | "asgi" => {
-            Err(Reject::Unsupported("this worker class is not supported yet; use 'sync'".to_owned()))
+        "gunicorn.workers.gthread.threadworker" | "egg:gunicorn#gthread" => Ok(WorkerClass::Gthread),
+        "gevent" | "gevent_wsgi" | "gevent_pywsgi" | "eventlet" | "tornado" | "asgi" => {
+            Err(Reject::Unsupported(
+                "this worker class is not supported yet; use 'sync' or 'gthread'".to_owned(),
+            ))
         }
         text if text.contains(['.', ':']) => {
-            Err(Reject::Unsupported("worker classes of your own are not supported; use 'sync'".to_owned()))
+            Err(Reject::Unsupported(
+                "worker classes of your own are not supported; use 'sync' or 'gthread'".to_owned(),
+            ))
         }
         _ => Err(Reject::Kind),
     }
@@ -189,7 +196,7 @@ mod tests {
     #[test]
     fn worker_classes_to_come_are_told_from_typing_errors() {
         assert_eq!(WorkerClass::parse(&Raw::from("gunicorn.workers.sync.SyncWorker")), Ok(WorkerClass::Sync));
-        for name in ["gthread", "gevent", "uvicorn.workers.UvicornWorker"] {
+        for name in ["tornado", "gevent", "uvicorn.workers.UvicornWorker"] {
             assert!(matches!(WorkerClass::parse(&Raw::from(name)), Err(Reject::Unsupported(_))), "{name}");
         }
         assert_eq!(WorkerClass::parse(&Raw::from("gtread")), Err(Reject::Kind));

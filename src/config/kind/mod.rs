@@ -21,7 +21,7 @@ pub use endpoint::{Endpoint, StatsdServer, SyslogServer, UnixKind};
 pub use hook::{Hook, HookRef};
 pub use list::{Binds, HeaderNames, Networks, SchemeHeaders, SearchPath, Strings, Variables};
 pub use logging::{Dictionary, LoggerClass};
-pub use number::{Constant, Count, Mode, OneThread, Seconds, Size};
+pub use number::{Constant, Count, Mode, Threads, Seconds, Size};
 pub use text::{Account, Directory, Flag, OptionalFlag, OptionalPath, OptionalText, Text};
 
 use super::raw::Raw;
