@@ -28,7 +28,13 @@ pub mod worker;
 pub mod arbiter;
 
 #[cfg(feature = "python")]
+mod console;
+
+#[cfg(feature = "python")]
 pub mod cli;
+
+#[cfg(feature = "python")]
+mod embed;
 
 /// What Python sees of the server.
 #[cfg(feature = "python")]
@@ -47,6 +53,30 @@ mod _rwsgi {
     fn main(py: Python<'_>, argv: Vec<OsString>) -> PyResult<i32> {
         let command = crate::py::surroundings::command_line(py)?;
         Ok(crate::cli::main(py, argv, command))
+    }
+
+    #[pymodule_export]
+    use crate::py::draft::Draft;
+
+    /// Runs the server of a program's own.
+    #[pyfunction]
+    fn serve(application: &Bound<'_, PyAny>) -> PyResult<i32> {
+        crate::embed::serve(application)
+    }
+
+    #[pyfunction]
+    fn complain(error: &Bound<'_, PyAny>) -> i32 {
+        crate::embed::complain(error)
+    }
+
+    #[pyfunction]
+    fn import_app(py: Python<'_>, spec: &str) -> PyResult<Py<PyAny>> {
+        crate::py::served::import(py, spec)
+    }
+
+    #[pyfunction]
+    fn is_setting(name: &str) -> bool {
+        crate::config::is_setting(name)
     }
 
     #[pyfunction]

@@ -157,8 +157,8 @@ mod tests {
             let writer = seats.take(age).unwrap();
             seats.occupy(age, 100 + age as i32);
             for _ in 0..age {
-                writer.serve("GET", b"/", Duration::ZERO);
-                writer.idle(Duration::from_millis(3));
+                writer.serve(0, "GET", b"/", Duration::ZERO);
+                writer.idle(0, Duration::from_millis(3));
                 assert!(seats.totals().requests > last);
                 last = seats.totals().requests;
             }

@@ -112,7 +112,7 @@ impl Master {
             notice: ends.notice,
             logs,
             identity,
-            app: self.kept.app,
+            served: self.kept.served,
             config_file,
             hooked: Arc::new(Hooked { context, server: self.server.into_any(), worker }),
             title,

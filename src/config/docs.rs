@@ -28,7 +28,8 @@ flags may be shortened as long as they are unambiguous; of a flag given twice th
 
 `rwsgi --print-config` prints every value and where it came from. *Changed by* says what it takes for a new
 value to reach a running server. Another value than the default is an error where a setting is not supported
-yet, and told with a warning where it has no effect.
+yet, and told with a warning where it has no effect. A variable that begins with `RWSGI_` and is no setting gets
+a warning, too.
 ";
 
 const UNSUPPORTED_HEAD: &str = "

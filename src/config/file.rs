@@ -56,9 +56,14 @@ pub(super) fn source(config: Option<&str>, cwd: &Path) -> Result<Option<ConfigSo
     }
     let name = config.strip_prefix("file:").unwrap_or(config);
     if !cwd.join(name).exists() {
-        return Err(ConfigError::config(format!("'{name}' doesn't exist")));
+        return Err(ConfigError::config(format!("'{name}' doesn't exist{}", searched(name, cwd))));
     }
     Ok(Some(at(name, cwd)))
+}
+
+/// Where a relative path was looked for: not always where its author was.
+fn searched(name: &str, cwd: &Path) -> String {
+    if Path::new(name).is_absolute() { String::new() } else { format!(" in {}", cwd.display()) }
 }
 
 fn at(name: &str, cwd: &Path) -> ConfigSource {

@@ -62,27 +62,25 @@ pub fn load(sources: &Sources, loader: &mut dyn FileLoader) -> Result<Parsed, Co
     }
     merge.apply(cmd_args)?;
     merge.apply(flags)?;
-    merge.resolve_chdir(&sources.cwd)?;
-    merge.resolve_extra_files(&sources.cwd)?;
-    merge.find_accounts()?;
+    merge.resolve(&sources.cwd)?;
     Ok(Parsed::Run(Box::new(merge.settings), merge.warnings))
 }
 
-fn cmd_args(sources: &Sources) -> Result<Given, ConfigError> {
+pub(super) fn cmd_args(sources: &Sources) -> Result<Given, ConfigError> {
     match env::cmd_args(sources)? {
         Some((words, origin)) => cli::parse(words, &origin),
         None => Ok(Given::Layer(Layer::default())),
     }
 }
 
-#[derive(Default)]
-struct Merge {
-    settings: Settings,
-    warnings: Vec<Warning>,
+#[derive(Clone, Default)]
+pub(super) struct Merge {
+    pub(super) settings: Settings,
+    pub(super) warnings: Vec<Warning>,
 }
 
 impl Merge {
-    fn apply(&mut self, layer: Layer) -> Result<(), ConfigError> {
+    pub(super) fn apply(&mut self, layer: Layer) -> Result<(), ConfigError> {
         for Assignment { row, raw, origin } in layer.assignments {
             (row.set)(&mut self.settings, &raw)
                 .map_err(|reject| ConfigError::invalid(row, &raw, &origin, &reject))?;
@@ -97,17 +95,24 @@ impl Merge {
 
     /// The config file must be known before its layer is laid, so the layers above it are asked ahead of
     /// their turn.
-    fn config_named_by(&mut self, layers: &[&Layer]) -> Result<Option<String>, ConfigError> {
+    pub(super) fn config_named_by(&mut self, layers: &[&Layer]) -> Result<Option<String>, ConfigError> {
         let named = layers.iter().flat_map(|layer| &layer.assignments).filter(|a| a.row.name == "config");
         let assignments = named.cloned().collect();
         self.apply(Layer { assignments, warnings: Vec::new() })?;
         Ok(self.settings.config_file.config.clone())
     }
 
-    fn note_default_file(&mut self, source: &ConfigSource) {
+    pub(super) fn note_default_file(&mut self, source: &ConfigSource) {
         if let (None, ConfigSource::File { shown, .. }) = (&self.settings.config_file.config, source) {
             self.settings.config_file.config = Some(shown.display().to_string());
         }
+    }
+
+    /// Looks up what the values name, when all layers are laid.
+    pub(super) fn resolve(&mut self, cwd: &Path) -> Result<(), ConfigError> {
+        self.resolve_chdir(cwd)?;
+        self.resolve_extra_files(cwd)?;
+        self.find_accounts()
     }
 
     /// Absolute, so that a reload finds the same directory after the process has changed to it.

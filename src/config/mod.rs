@@ -5,7 +5,8 @@
 //! kind/                 what a value may be
 //! env  file  cli        one layer each: rows ──► assignments with their origin
 //! merge                 the layers over each other ──► Settings
-//! print  docs           rows ──► text
+//! draft                 the same, in the steps of a Python program that embeds the server
+//! print  docs  help  shell   rows ──► text
 //! ```
 //!
 //! Invariants: a setting is declared in one place; everything here is a function of [`Sources`] and of the
@@ -15,9 +16,11 @@
 pub mod address;
 mod cli;
 pub mod docs;
+mod draft;
 mod env;
 mod error;
 mod file;
+mod help;
 pub mod kind;
 mod live;
 mod merge;
@@ -26,17 +29,22 @@ mod origin;
 mod print;
 mod raw;
 pub mod row;
+mod shell;
 mod sources;
 mod split;
 pub mod table;
 #[cfg(test)]
 mod tests;
 pub mod unsupported;
+mod usage;
 
 pub use address::Address;
+pub use draft::{Asked, Draft};
+pub use env::HANDOVER;
 pub use error::{ConfigError, Warning};
 pub use file::{ConfigSource, FileLoader, Global, Loaded};
 pub use merge::{Parsed, load};
+pub use names::nearest;
 pub use origin::Origin;
 pub use raw::Raw;
 pub use sources::Sources;

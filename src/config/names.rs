@@ -6,7 +6,7 @@
 use super::table;
 
 /// The setting whose name `name` nearly is, by case or by a slip or two of the keyboard.
-pub(super) fn nearest(name: &str) -> Option<&'static str> {
+pub fn nearest(name: &str) -> Option<&'static str> {
     let name = name.to_ascii_lowercase();
     // The shorter a name, the sooner a slip makes it another word.
     let slips = match name.len() {

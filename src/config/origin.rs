@@ -11,6 +11,8 @@ pub enum Origin {
     Default,
     /// An environment variable, by name.
     Env(String),
+    /// The Python program that embeds the server. Where in the order it stands is the program's choice.
+    Application,
     File {
         path: PathBuf,
         line: Option<u32>,
@@ -25,6 +27,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Default => f.write_str("default"),
             Self::Env(variable) | Self::CmdArgs(variable) => f.write_str(variable),
+            Self::Application => f.write_str("application"),
             Self::File { path, line: Some(line) } => write!(f, "{}:{line}", path.display()),
             Self::File { path, line: None } => write!(f, "{}", path.display()),
             Self::Cli => f.write_str("command line"),

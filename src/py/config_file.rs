@@ -6,6 +6,7 @@
 //! `config/file.rs`.
 
 use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use pyo3::intern;
@@ -17,6 +18,7 @@ use pyo3::types::{
 use super::failure::traceback;
 use super::surroundings::put_on_path;
 use crate::config::{ConfigError, ConfigSource, FileLoader, Global, Loaded, Raw, is_setting};
+use crate::sys::reason::reason;
 
 const MODULE: &str = "__config__";
 
@@ -76,7 +78,8 @@ struct Ran<'py> {
 
 fn execute<'py>(py: Python<'py>, path: &Path, shown: &Path) -> PyResult<Ran<'py>> {
     // As bytes: Python knows the file's encoding, from its coding line.
-    let source = PyBytes::new(py, &std::fs::read(path)?);
+    let source = std::fs::read(path).map_err(|error| io::Error::new(error.kind(), reason(&error)))?;
+    let source = PyBytes::new(py, &source);
     let name = path.to_string_lossy();
     let tree = parse(py, &source, &name)?;
     let code = py.import("builtins")?.call_method1("compile", (&tree, &*name, "exec"))?;
@@ -153,7 +156,7 @@ fn note(lines: &mut HashMap<String, u32>, node: &Bound<'_, PyAny>, attribute: &s
 fn objects(globals: &Bound<'_, PyDict>) -> Objects {
     let named = globals.iter().filter_map(|(name, value)| Some((name.extract::<String>().ok()?, value)));
     named
-        .filter(|(name, value)| is_setting(name) && (value.is_callable() || value.is_instance_of::<PyDict>()))
+        .filter(|(name, value)| is_setting(name) && is_object(value))
         .map(|(name, value)| (name, value.unbind()))
         .collect()
 }
@@ -171,6 +174,16 @@ fn read_globals(globals: &Bound<'_, PyDict>, lines: &HashMap<String, u32>) -> Py
         found.push(Global { name, value, line });
     }
     Ok(found)
+}
+
+/// Whether no text can hold it.
+pub(super) fn is_object(value: &Bound<'_, PyAny>) -> bool {
+    value.is_callable() || value.is_instance_of::<PyDict>()
+}
+
+/// A setting's value.
+pub(super) fn value(value: &Bound<'_, PyAny>) -> Raw {
+    raw(value, DEPTH)
 }
 
 fn raw(value: &Bound<'_, PyAny>, depth: u8) -> Raw {

@@ -88,6 +88,11 @@ impl Scoreboard {
         self.board.reported.fetch_max(generation, Ordering::Relaxed) < generation
     }
 
+    /// Whether somebody has told why the boot of this generation failed.
+    pub fn has_report(&self, generation: u32) -> bool {
+        self.board.reported.load(Ordering::Relaxed) >= generation
+    }
+
     /// True for the first caller in a row with this number: that one tells what all of them have found.
     pub fn claim_notice(&self, number: u32) -> bool {
         self.board.noticed.swap(number, Ordering::Relaxed) != number
@@ -174,7 +179,9 @@ mod tests {
     #[test]
     fn one_caller_a_generation_reports() {
         let board = Scoreboard::new().unwrap();
+        assert!(!board.has_report(1));
         assert!(board.claim_report(1));
+        assert!(board.has_report(1) && !board.has_report(2));
         assert!(!board.claim_report(1));
         assert!(board.claim_report(2));
         assert!(!board.claim_report(1));

@@ -249,7 +249,8 @@ impl SlotWriter {
     pub fn serving(&self, lanes: usize) -> Vec<(usize, Serving)> {
         let slot = self.board.slot(self.index);
         let serving = |(number, lane): (usize, &Lane)| Some((number, lane.serving()?));
-        slot.map(|slot| slot.lanes().take(lanes).enumerate().filter_map(serving).collect()).unwrap_or_default()
+        slot.map(|slot| slot.lanes().take(lanes).enumerate().filter_map(serving).collect())
+            .unwrap_or_default()
     }
 
     fn with_lane(&self, lane: usize, write: impl FnOnce(&Lane)) {

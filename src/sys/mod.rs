@@ -12,14 +12,9 @@ pub mod handshakes;
 pub mod identity;
 pub mod memory;
 pub mod reap;
+pub mod reason;
 pub mod shared;
 pub mod signals;
 pub mod stack;
 pub mod stat;
 pub mod title;
-
-/// Ends the process at once: no destructor, no `atexit` function of C's runs.
-pub fn exit(status: i32) -> ! {
-    // SAFETY: _exit(2) has no preconditions, and nothing of this process runs after it.
-    unsafe { nix::libc::_exit(status) }
-}

@@ -14,9 +14,9 @@ use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 use pyo3::prelude::*;
 
+use super::control::Control;
 use super::hooked::Hooked;
 use super::life::{self, Stop};
-use super::control::Control;
 use super::pool::{Parting, Pool};
 use super::reactor::{Parts, Reactor};
 use super::reloader::Reloader;
@@ -26,15 +26,17 @@ use super::single;
 use super::wear::{Limits, Wear};
 use crate::config::Settings;
 use crate::config::kind;
-use crate::http::{HeaderMap, Policy, TrustedPeers};
+use crate::http::{HeaderMap, Leniency, Policy, TrustedPeers};
 use crate::log::Logs;
+use crate::log::greeting::{self, START};
 use crate::net::{BindOptions, Listener};
 use crate::py::app;
 use crate::py::failure::LoadError;
 use crate::py::hooks::HookError;
+use crate::py::served::Served;
 use crate::py::surroundings;
 use crate::scoreboard::{Scoreboard, SlotWriter, Stage};
-use crate::sys::{self, identity::Identity, signals::BlockGuard};
+use crate::sys::{self, clock, identity::Identity, signals::BlockGuard};
 use crate::wsgi::{Application, Concurrency, ErrorStream, Observers, RequestIds, Server};
 
 /// Exit status when the worker itself, not the application, could not start.
@@ -54,8 +56,8 @@ pub struct Boot {
     pub logs: Logs,
     /// Whom to become before any code of the application runs.
     pub identity: Option<Arc<Identity>>,
-    /// The application, if the master loaded it before the fork.
-    pub app: Option<Py<PyAny>>,
+    /// With the application, if the master loaded it before the fork.
+    pub served: Served,
     pub hooked: Arc<Hooked>,
     /// The config file, if there is one.
     pub config_file: Option<PathBuf>,
@@ -68,7 +70,7 @@ pub struct Boot {
 
 /// The worker's whole life. Returns its exit status.
 pub fn run(py: Python<'_>, boot: Boot) -> i32 {
-    log::info!("Booting worker with pid: {}", std::process::id());
+    log::info!(target: START, "Booting worker with pid: {}", std::process::id());
     sys::title::set(&boot.title);
     boot.slot.introduce(std::process::id().cast_signed(), boot.generation);
     boot.slot.set_stage(Stage::Booting);
@@ -89,7 +91,7 @@ pub fn run(py: Python<'_>, boot: Boot) -> i32 {
     if let Err(error) = signals::ignore_at_exit(py) {
         log::warn!("Signals may cut the exit short: {error}");
     }
-    log::info!("Worker exiting (pid: {})", std::process::id());
+    log::info!(target: START, "Worker exiting (pid: {})", std::process::id());
     hooked.worker_exit(py);
     crate::log::catch_up();
     if parting == Parting::Abandoned {
@@ -151,11 +153,16 @@ fn serve(py: Python<'_>, mut boot: Boot) -> Result<Parting, Failure> {
     hooked.context.follow_changes(py, &boot.logs);
     listen(&boot)?;
     let threads = boot.settings.workers.threads;
-    let service = service(py, &boot, callable)?;
-    let (parts, lifeline) = parts(boot, &service.slot)?;
+    let policy = Arc::new(policy(&boot.settings)?);
+    let service = service(py, &boot, callable, &policy)?;
+    let (parts, lifeline) = parts(boot, policy);
     let mut control = Control { lifeline, wakeup, reloader };
     let mut reactor = Reactor::new(parts)?;
     hooked.worker.get().set_booted();
+    // One that was asked to go while it booted has served nobody, and leaves without a word.
+    if life::asked() == Stop::No {
+        greeting::leave();
+    }
     let result = if threads > 1 {
         Pool::new(reactor, service, threads, wakeup_writer.try_clone()?)?.run(py, &mut control)?
     } else {
@@ -177,11 +184,25 @@ fn reseed(py: Python<'_>) {
 }
 
 fn load(py: Python<'_>, boot: &Boot) -> Result<Py<PyAny>, Failure> {
-    if let Some(app) = &boot.app {
-        return Ok(app.clone_ref(py));
+    let begun = clock::monotonic();
+    let callable = boot.served.load(py, &boot.settings).map_err(Failure::Load)?;
+    let is_new = boot.served.preloaded.is_none();
+    if is_new && boot.hooked.worker.get().is_first() && life::asked() == Stop::No {
+        introduce(py, &boot.served.name(py, &boot.settings), &callable, begun);
     }
-    let spec = boot.settings.app_spec().unwrap_or_default();
-    app::load(py, spec).map_err(Failure::Load)
+    Ok(callable)
+}
+
+/// Tells what was loaded, in one process of all that load it.
+pub fn introduce(py: Python<'_>, spec: &str, callable: &Py<PyAny>, begun: Duration) {
+    let taken = clock::monotonic().saturating_sub(begun).as_secs_f64();
+    if greeting::is_on() {
+        let kind = app::describe(py, spec, callable);
+        greeting::say("app", &format!("{spec}, {kind}, imported in {taken:.2} s"));
+    }
+    if app::is_factory(py, callable) {
+        log::warn!("{spec} takes no arguments and cannot answer requests; did you mean '{spec}()'?");
+    }
 }
 
 fn reloader(boot: &Boot) -> io::Result<Option<Reloader>> {
@@ -210,13 +231,17 @@ fn listen(boot: &Boot) -> io::Result<()> {
     boot.listeners.iter().filter(|listener| own && listener.is_tcp()).try_for_each(|own| own.listen(&options))
 }
 
-fn service(py: Python<'_>, boot: &Boot, callable: Py<PyAny>) -> Result<Service, Failure> {
+fn service(
+    py: Python<'_>,
+    boot: &Boot,
+    callable: Py<PyAny>,
+    policy: &Arc<Policy>,
+) -> Result<Service, Failure> {
     let settings = &boot.settings;
-    let policy = Arc::new(policy(settings)?);
     let errors = Py::new(py, ErrorStream::new(Arc::clone(&boot.logs.error)))?;
     let (workers, threads) = (settings.workers.workers, settings.workers.threads);
     let concurrency = Concurrency { multithread: threads > 1, multiprocess: workers > 1 };
-    let server = |listener| Server::new(py, listener, &policy, &errors, concurrency);
+    let server = |listener| Server::new(py, listener, policy, &errors, concurrency);
     Ok(Service {
         servers: boot.listeners.iter().map(server).collect::<PyResult<Vec<_>>>()?,
         application: Application {
@@ -231,24 +256,24 @@ fn service(py: Python<'_>, boot: &Boot, callable: Py<PyAny>) -> Result<Service, 
 }
 
 /// What the reactor runs with, and the descriptor by which the worker learns that its master is gone.
-fn parts(boot: Boot, slot: &Arc<SlotWriter>) -> Result<(Parts, OwnedFd), Failure> {
+fn parts(boot: Boot, policy: Arc<Policy>) -> (Parts, OwnedFd) {
     let settings = &boot.settings;
     let shared = !settings.mechanics.reuse_port;
     let parts = Parts {
-        policy: Arc::new(policy(settings)?),
-        wear: Wear::new(boot.limits, crate::sys::clock::monotonic()),
+        policy,
+        wear: Wear::new(boot.limits, clock::monotonic()),
         worker_connections: settings.workers.worker_connections.max(1),
         keepalive: settings.workers.keeps(),
         siblings: settings.workers.workers > 1 && shared,
         shared,
         graceful_timeout: settings.workers.graceful_timeout,
         turn: turn(settings.workers.timeout),
-        slot: Arc::clone(slot),
+        slot: boot.slot,
         scoreboard: boot.scoreboard,
         notice: boot.notice,
         listeners: boot.listeners,
     };
-    Ok((parts, boot.lifeline))
+    (parts, boot.lifeline)
 }
 
 /// The master must see several beats in the time after which it takes a silent worker for stuck.
@@ -263,6 +288,9 @@ fn policy(settings: &Settings) -> Result<Policy, String> {
         limit_request_line: settings.security.limit_request_line,
         limit_request_fields: settings.security.limit_request_fields,
         limit_request_field_size: settings.security.limit_request_field_size,
+        limit_request_body: settings.security.limit_request_body,
+        leniency: leniency(settings),
+        forwarded_header: settings.mechanics.forwarded_header,
         header_map: match settings.mechanics.header_map {
             kind::HeaderMap::Drop => HeaderMap::Drop,
             kind::HeaderMap::Refuse => HeaderMap::Refuse,
@@ -273,4 +301,15 @@ fn policy(settings: &Settings) -> Result<Policy, String> {
         forwarded_allow_ips: TrustedPeers::from_entries(entries)
             .map_err(|error| format!("forwarded_allow_ips: {error:?}"))?,
     })
+}
+
+fn leniency(settings: &Settings) -> Leniency {
+    let switches = &settings.leniency;
+    Leniency {
+        obsolete_folding: switches.permit_obsolete_folding,
+        header_spaces: switches.strip_header_spaces,
+        unconventional_method: switches.permit_unconventional_http_method,
+        unconventional_version: switches.permit_unconventional_http_version,
+        casefold_method: switches.casefold_http_method,
+    }
 }

@@ -8,8 +8,8 @@
 //! ```
 
 use std::sync::Arc;
-use std::{io, mem};
 use std::time::Duration;
+use std::{io, mem};
 
 use crate::http::{Event, PeerError, Policy, RequestReader};
 use crate::net::poller::Interest;

@@ -21,7 +21,7 @@ mod single;
 mod table;
 mod wear;
 
-pub use boot::{Boot, run};
+pub use boot::{Boot, introduce, run};
 pub use hooked::Hooked;
 pub use object::Worker;
 pub use wear::Limits;

@@ -50,6 +50,10 @@ macro_rules! choice {
             fn allowed() -> String {
                 one_of(Self::ALL.iter().map(|choice| choice.as_str()))
             }
+
+            fn choices() -> Vec<&'static str> {
+                Self::ALL.iter().map(|choice| choice.as_str()).collect()
+            }
         }
     };
 }
@@ -162,16 +166,12 @@ fn other_worker_class(text: &str) -> Result<WorkerClass, Reject> {
     match text {
         "gunicorn.workers.sync.syncworker" | "egg:gunicorn#sync" => Ok(WorkerClass::Sync),
         "gunicorn.workers.gthread.threadworker" | "egg:gunicorn#gthread" => Ok(WorkerClass::Gthread),
-        "gevent" | "gevent_wsgi" | "gevent_pywsgi" | "eventlet" | "tornado" | "asgi" => {
-            Err(Reject::Unsupported(
-                "this worker class is not supported yet; use 'sync' or 'gthread'".to_owned(),
-            ))
-        }
-        text if text.contains(['.', ':']) => {
-            Err(Reject::Unsupported(
-                "worker classes of your own are not supported; use 'sync' or 'gthread'".to_owned(),
-            ))
-        }
+        "gevent" | "gevent_wsgi" | "gevent_pywsgi" | "eventlet" | "tornado" | "asgi" => Err(
+            Reject::Unsupported("this worker class is not supported yet; use 'sync' or 'gthread'".to_owned()),
+        ),
+        text if text.contains(['.', ':']) => Err(Reject::Unsupported(
+            "worker classes of your own are not supported; use 'sync' or 'gthread'".to_owned(),
+        )),
         _ => Err(Reject::Kind),
     }
 }

@@ -21,7 +21,7 @@ pub use endpoint::{Endpoint, StatsdServer, SyslogServer, UnixKind};
 pub use hook::{Hook, HookRef};
 pub use list::{Binds, HeaderNames, Networks, SchemeHeaders, SearchPath, Strings, Variables};
 pub use logging::{Dictionary, LoggerClass};
-pub use number::{Constant, Count, Mode, Threads, Seconds, Size};
+pub use number::{Bytes, Constant, Count, Mode, Seconds, Size, Threads};
 pub use text::{Account, Directory, Flag, OptionalFlag, OptionalPath, OptionalText, Text};
 
 use super::raw::Raw;
@@ -38,6 +38,11 @@ pub trait Kind {
 
     /// What is accepted, to follow "must be".
     fn allowed() -> String;
+
+    /// The values, if they can be listed.
+    fn choices() -> Vec<&'static str> {
+        Vec::new()
+    }
 }
 
 /// What a flag of this kind takes on the command line.

@@ -94,6 +94,14 @@ fn help_fits_a_terminal() {
 }
 
 #[test]
+fn help_is_no_markdown() {
+    for long in [false, true] {
+        let help = cli::help(long);
+        assert!(!help.contains('`') && !help.contains("|--"), "{help}");
+    }
+}
+
+#[test]
 fn short_help_gives_each_flag_one_line() {
     let help = cli::help(false);
     assert!(help.contains("Usage: rwsgi [OPTIONS] [APP_MODULE]"), "{help}");
@@ -105,11 +113,26 @@ fn short_help_gives_each_flag_one_line() {
             continue;
         }
         let line = help.lines().find(|line| line.split_whitespace().any(|word| word == *long));
-        assert!(line.is_some_and(|line| line.contains(row.summary())), "{}: {line:?}", row.name);
+        let summary = row.summary().replace('`', "");
+        assert!(line.is_some_and(|line| line.contains(&summary)), "{}: {line:?}", row.name);
         assert!(help.contains(&format!("\n{}:\n", row.section)), "{}", row.section);
     }
     for setting in UNSUPPORTED.iter().flat_map(|setting| setting.flags) {
         assert!(!help.split_whitespace().any(|word| word == *setting), "{setting} is shown");
+    }
+}
+
+#[test]
+fn shells_complete_what_works_and_nothing_else() {
+    for shell in ["bash", "fish", "zsh"] {
+        let script = cli::completion(shell);
+        for row in rows().filter(|row| !row.facts.flags.is_empty()) {
+            let long = row.facts.flags.iter().find_map(|flag| flag.strip_prefix("--")).unwrap_or_default();
+            let is_there = script
+                .split(|c: char| !c.is_alphanumeric() && c != '-' && c != '_')
+                .any(|word| word.trim_start_matches("--") == long);
+            assert_eq!(is_there, row.works(), "{shell}: {long}");
+        }
     }
 }
 

@@ -24,7 +24,7 @@ pub struct Config {
 }
 
 impl Config {
-    pub(super) const fn new(settings: Arc<Settings>, hooks: Arc<Hooks>, objects: Objects) -> Self {
+    pub const fn new(settings: Arc<Settings>, hooks: Arc<Hooks>, objects: Objects) -> Self {
         Self { settings, hooks, objects }
     }
 
@@ -103,28 +103,33 @@ impl Config {
     }
 }
 
-#[pymethods]
 impl Config {
-    fn __getattr__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    pub fn attribute<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
         if let Some(value) = self.derived(py, name)? {
             return Ok(value);
         }
         if let Some(callable) = self.hooks.named(name) {
             return Ok(callable.function().bind(py).clone());
         }
-        // What the file holds may hold what no text can.
-        if name == "logconfig_dict"
-            && let Some(given) = self.objects.get(name)
-        {
-            return Ok(given.bind(py).clone());
-        }
         if let Some(raw) = self.settings.value(name) {
-            return python(py, &raw);
+            // What the file holds may hold what no text can.
+            return match (&raw, self.objects.get(name)) {
+                (Raw::Callable(_), Some(given)) => Ok(given.bind(py).clone()),
+                (_, Some(given)) if name == "logconfig_dict" => Ok(given.bind(py).clone()),
+                _ => python(py, &raw),
+            };
         }
         if let Some(setting) = unsupported::find(name) {
             return py.import("ast")?.call_method1("literal_eval", (setting.default(),));
         }
         Err(PyAttributeError::new_err(format!("there is no setting '{name}'")))
+    }
+}
+
+#[pymethods]
+impl Config {
+    fn __getattr__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+        self.attribute(py, name)
     }
 
     fn __dir__(&self) -> Vec<&'static str> {
