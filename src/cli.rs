@@ -87,7 +87,7 @@ impl From<io::Error> for Refusal {
 /// process can be started again. The result is the exit status of this process: the master's, or in a forked child the
 /// worker's.
 pub fn main(py: Python<'_>, argv: Vec<OsString>, command: Vec<OsString>) -> i32 {
-    guarded(|| serve(py, argv, command))
+    guarded(|| Ok(serve(py, Sources::of_process(argv)?, command, Served::default())?.status))
 }
 
 /// Does `work`; whatever it ends with becomes an exit status.
@@ -103,8 +103,13 @@ pub(crate) fn guarded(work: impl FnOnce() -> Result<i32, Refusal>) -> i32 {
     }
 }
 
-fn serve(py: Python<'_>, argv: Vec<OsString>, command: Vec<OsString>) -> Result<i32, Refusal> {
-    let sources = Sources::of_process(argv)?;
+/// The server that `sources` make, with `served`.
+pub(crate) fn serve(
+    py: Python<'_>,
+    sources: Sources,
+    command: Vec<OsString>,
+    served: Served,
+) -> Result<End, Refusal> {
     let origin = Origin::take(py, &sources, command)?;
     let mut loader = PythonLoader::new(&sources.cwd);
     let (settings, warnings) = match config::load(&sources, &mut loader)? {
@@ -113,8 +118,8 @@ fn serve(py: Python<'_>, argv: Vec<OsString>, command: Vec<OsString>) -> Result<
         Parsed::Run(settings, warnings) => (*settings, warnings),
     };
     let objects = loader.into_objects();
-    let launch = Launch { settings, warnings, objects, sources, served: Served::default() };
-    run(py, origin, launch).map(|end| end.status)
+    let launch = Launch { settings, warnings, objects, sources, served };
+    run(py, origin, launch)
 }
 
 /// How this process came to be.
@@ -305,7 +310,7 @@ fn preload(
     Ok(Some(app))
 }
 
-fn show(text: &str) -> i32 {
+fn show(text: &str) -> End {
     print(text);
-    0
+    End { status: 0, role: Role::Master }
 }

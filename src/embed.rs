@@ -1,4 +1,5 @@
-//! A Python program that embeds the server: from its object to a running master, and what becomes of the program.
+//! A Python program that embeds the server, or that a PasteDeploy file has start it: from its object to a running master,
+//! and what becomes of the program.
 //!
 //! Owns who comes back from the call. The master does, once the server has ended, with the signal handlers that the
 //! program had; a worker, and the process that waited on the terminal for a daemon, end here. Must never let a forked
@@ -13,6 +14,7 @@ use pyo3::prelude::*;
 
 use crate::arbiter::signals;
 use crate::cli::{self, End, Launch, Origin, Refusal, Role};
+use crate::config::{ServerSection, Sources};
 use crate::py::served::{self, Embedder, Served};
 use crate::py::surroundings::{self, Handlers};
 use crate::sys::fork;
@@ -40,6 +42,25 @@ pub(crate) fn serve(application: &Bound<'_, PyAny>) -> PyResult<i32> {
     }
     handlers.restore(py)?;
     Ok(status)
+}
+
+/// Serves `application` with the settings of a server section. The process ends here in any case: what has called knows no
+/// exit status, and takes SystemExit for words to print.
+pub(crate) fn serve_section(application: &Bound<'_, PyAny>, section: ServerSection) -> ! {
+    let py = application.py();
+    let mut role = None;
+    let status = cli::guarded(|| {
+        let sources = Sources { section: Some(section), ..Sources::of_process(Vec::new())? };
+        let command = surroundings::command_line(py)?;
+        let served = Served { embedder: None, preloaded: Some(application.clone().unbind()) };
+        let end = cli::serve(py, sources, command, served)?;
+        role = Some(end.role);
+        Ok(end.status)
+    });
+    if role == Some(Role::Terminal) {
+        fork::leave(status);
+    }
+    end(py, status)
 }
 
 fn start(application: &Bound<'_, PyAny>, handlers: &mut Handlers) -> Result<End, Refusal> {

@@ -41,9 +41,12 @@ mod embed;
 #[pyo3::pymodule]
 mod _rwsgi {
     use std::ffi::OsString;
+    use std::path::PathBuf;
 
     use pyo3::prelude::*;
     use pyo3::types::PyList;
+
+    use crate::config::ServerSection;
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
@@ -62,6 +65,12 @@ mod _rwsgi {
     #[pyfunction]
     fn serve(application: &Bound<'_, PyAny>) -> PyResult<i32> {
         crate::embed::serve(application)
+    }
+
+    /// Runs the server that a section of a PasteDeploy file names, and ends the process.
+    #[pyfunction]
+    fn serve_section(app: &Bound<'_, PyAny>, file: PathBuf, section: Vec<(String, String)>) {
+        crate::embed::serve_section(app, ServerSection { file, pairs: section })
     }
 
     #[pyfunction]

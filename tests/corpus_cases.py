@@ -18,7 +18,7 @@ ESCAPE = re.compile(
 )
 KINDS = {b"r": b"\r", b"n": b"\n", b"t": b"\t", b"0": b"\0", b"\\": b"\\"}
 # Settings of ours: gunicorn is started without them.
-OWN = {"forwarded_header", "limit_request_body"}
+OWN = {"trust_forwarded_header", "limit_request_body"}
 # The one peer there is, and another one.
 PEER, NOBODY = "127.0.0.1", "192.0.2.1"
 

@@ -193,7 +193,7 @@ fn apply(setting: &str, case: &mut Case) {
     match name {
         "trusted" => case.policy.forwarded_allow_ips = TrustedPeers::parse(PEER).unwrap(),
         "forwarded_allow_ips" => case.policy.forwarded_allow_ips = TrustedPeers::parse(value).unwrap(),
-        "forwarded_header" => case.policy.forwarded_header = true,
+        "trust_forwarded_header" => case.policy.trust_forwarded_header = true,
         "permit_obsolete_folding" => leniency.obsolete_folding = true,
         "strip_header_spaces" => leniency.header_spaces = true,
         "permit_unconventional_http_method" => leniency.unconventional_method = true,

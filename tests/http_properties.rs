@@ -27,17 +27,17 @@ fn policies() -> impl Strategy<Value = Policy> {
     });
     let maps = select(vec![HeaderMap::Drop, HeaderMap::Refuse, HeaderMap::Dangerous]);
     let limits = (select(vec![0_u64, 3, 20]), select(vec![0_usize, 2, 100]), select(vec![0_usize, 30, 8190]));
-    (leniency, maps, limits, any::<bool>()).prop_map(|(leniency, header_map, limits, forwarded_header)| {
-        Policy {
+    (leniency, maps, limits, any::<bool>()).prop_map(
+        |(leniency, header_map, limits, trust_forwarded_header)| Policy {
             leniency,
             header_map,
             limit_request_body: limits.0,
             limit_request_fields: limits.1,
             limit_request_field_size: limits.2,
-            forwarded_header,
+            trust_forwarded_header,
             ..Policy::default()
-        }
-    })
+        },
+    )
 }
 
 /// Pieces of requests, good and bad, of which a stream is put together.

@@ -67,7 +67,7 @@ def test_the_limit_may_have_a_unit(serve) -> None:
 
 
 def test_forwarded(serve) -> None:
-    server = serve("--forwarded-header", "--access-logfile", "{home}/access", app="cases:app")
+    server = serve("--trust-forwarded-header", "--access-logfile", "{home}/access", app="cases:app")
     field = ("Forwarded", 'for="[2001:db8::1]:4711";proto=https;host=www.example')
     environ = json.loads(fetch(server.address, "/bodies/describe", field).body)
     keys = ("REMOTE_ADDR", "REMOTE_PORT", "wsgi.url_scheme", "HTTP_HOST", "HTTP_FORWARDED")
@@ -77,14 +77,14 @@ def test_forwarded(serve) -> None:
 
 
 def test_forwarded_without_a_port(serve) -> None:
-    server = serve("--forwarded-header", app="cases:app")
+    server = serve("--trust-forwarded-header", app="cases:app")
     environ = json.loads(fetch(server.address, "/bodies/describe", ("Forwarded", "for=192.0.2.1")).body)
     assert environ["REMOTE_ADDR"] == "192.0.2.1"
     assert "REMOTE_PORT" not in environ
 
 
 def test_forwarded_on_a_unix_socket(serve) -> None:
-    server = serve("--forwarded-header", app="cases:app", bind="unix")
+    server = serve("--trust-forwarded-header", app="cases:app", bind="unix")
     field = ("Forwarded", "for=192.0.2.1;proto=https;host=www.example")
     environ = json.loads(fetch(server.address, "/bodies/describe", field).body)
     keys = ("REMOTE_ADDR", "SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme")

@@ -1,7 +1,7 @@
 # The extension module, written in Rust (src/lib.rs).
 
 from collections.abc import Callable
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NoReturn, TypedDict
 
 __version__: str
 
@@ -32,6 +32,8 @@ class Draft:
     def lay_arguments(self) -> None:
         """Lay the config file over what is set, and over it the arguments that were read."""
     def lay_file(self, location: str) -> None: ...
+    def load_app(self) -> Callable[..., Any]:
+        """The application that the settings name."""
     def check(self) -> None:
         """Look up what the values name."""
 
@@ -40,6 +42,9 @@ def main(argv: list[str]) -> int:
 
 def serve(application: Any) -> int:
     """Run the server of this `rwsgi.app.base.BaseApplication`; return its exit status, in the master only."""
+
+def serve_section(app: Any, file: str, section: list[tuple[str, str]]) -> NoReturn:
+    """Serve a loaded application with a server section of a PasteDeploy file; then end the process."""
 
 def complain(error: BaseException) -> int:
     """Tell what kept a program from making its settings, and return the exit status."""

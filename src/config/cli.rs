@@ -17,7 +17,6 @@ use super::raw::Raw;
 use super::row::Row;
 use super::shell;
 use super::table;
-use super::unsupported::{UNSUPPORTED, Unsupported};
 use super::{help, usage};
 
 const WIDTH: usize = 100;
@@ -82,11 +81,6 @@ fn layer(matches: &ArgMatches, origin: &Origin) -> Result<Layer, ConfigError> {
             layer.assignments.push(Assignment { row, raw, origin: origin.clone() });
         }
     }
-    for setting in UNSUPPORTED {
-        if let Some(raw) = given(matches, setting.name, setting.flags, setting.takes) {
-            layer.warnings.extend(setting.judge(primary(setting.flags), &raw, origin)?);
-        }
-    }
     Ok(layer)
 }
 
@@ -111,7 +105,6 @@ fn command(origin: &Origin) -> Command {
         .after_help(help::EXAMPLES)
         .arg(positional)
         .args(table::rows().filter(|row| !row.facts.flags.is_empty()).map(argument))
-        .args(UNSUPPORTED.iter().filter(|setting| !setting.flags.is_empty()).map(refused_argument))
         .arg(
             Arg::new("help")
                 .short('h')
@@ -145,10 +138,6 @@ fn argument(row: &'static Row) -> Arg {
         }
         _ => argument.value_name(row.facts.metavar),
     }
-}
-
-fn refused_argument(setting: &'static Unsupported) -> Arg {
-    flagged(Arg::new(setting.name), setting.flags, setting.takes).hide(true)
 }
 
 fn flagged(mut argument: Arg, flags: &[&'static str], takes: Takes) -> Arg {

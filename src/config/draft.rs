@@ -9,13 +9,12 @@ use std::ffi::OsString;
 use super::cli::{self, Given};
 use super::env;
 use super::error::{ConfigError, Warning};
-use super::file::{self, FileLoader};
+use super::file::FileLoader;
 use super::merge::{self, Assignment, Layer, Merge};
 use super::origin::Origin;
 use super::raw::Raw;
 use super::sources::Sources;
 use super::table::{self, Settings};
-use super::unsupported;
 
 pub struct Draft {
     sources: Sources,
@@ -53,15 +52,9 @@ impl Draft {
 
     /// A value of the program's own. False if there is no such setting.
     pub fn set(&mut self, name: &str, raw: Raw) -> Result<bool, ConfigError> {
-        let origin = Origin::Application;
-        if let Some(row) = table::row(name) {
-            let assignments = vec![Assignment { row, raw, origin }];
-            self.merge.apply(Layer { assignments, warnings: Vec::new() })?;
-        } else if let Some(setting) = unsupported::find(name) {
-            self.merge.warnings.extend(setting.judge(setting.name, &raw, &origin)?);
-        } else {
-            return Ok(false);
-        }
+        let Some(row) = table::row(name) else { return Ok(false) };
+        let assignments = vec![Assignment { row, raw, origin: Origin::Application }];
+        self.merge.apply(Layer { assignments, warnings: Vec::new() })?;
         Ok(true)
     }
 
@@ -92,10 +85,7 @@ impl Draft {
 
     /// A config file as `config` names it; without a name a default one, if there is any.
     pub fn lay_file(&mut self, named: Option<&str>, loader: &mut dyn FileLoader) -> Result<(), ConfigError> {
-        let Some(source) = file::source(named, &self.sources.cwd)? else { return Ok(()) };
-        self.merge.apply(file::layer(&loader.load(&source)?)?)?;
-        self.merge.note_default_file(&source);
-        self.has_file = true;
+        self.has_file |= self.merge.lay_file(named, &self.sources.cwd, loader)?;
         Ok(())
     }
 

@@ -15,7 +15,6 @@ use super::raw::Raw;
 use super::row::Row;
 use super::sources::Sources;
 use super::table::{self, Settings};
-use super::unsupported;
 
 const PREFIX: &str = "RWSGI_";
 
@@ -76,9 +75,6 @@ fn warning(variable: &str, value: &str) -> Option<Warning> {
     let is_own = CMD_ARGS.contains(&variable) || variable == HANDOVER;
     if is_own || is_service(variable, value) || table::rows().any(|row| row.variable() == variable) {
         return None;
-    }
-    if unsupported::find(&name).is_some() {
-        return Some(Warning(format!("{variable}: '{name}' is not supported yet")));
     }
     let advice = match names::nearest(&name) {
         Some(meant) => format!("did you mean '{PREFIX}{}'?", meant.to_ascii_uppercase()),

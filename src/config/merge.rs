@@ -1,6 +1,7 @@
 //! The layers, lowest first, laid over each other into [`Settings`].
 //!
-//! defaults < environment < config file < `RWSGI_CMD_ARGS` < command line. Every layer is checked, also where
+//! defaults < environment < config file < `RWSGI_CMD_ARGS` < command line. Where `pserve` has started this process, its
+//! server section stands in the place of the last two. Every layer is checked, also where
 //! a higher one replaces it. Invariant: the result is a function of [`Sources`] and the loader, so a reload
 //! can run it again; only the directories and files that settings name are looked up. Read next: `cli.rs`,
 //! `env.rs`, `file.rs`, one per layer.
@@ -10,12 +11,13 @@ use std::path::{Path, PathBuf};
 use super::cli::{self, Given};
 use super::error::{ConfigError, Warning};
 use super::file::{self, ConfigSource, FileLoader};
+use super::ini;
 use super::origin::Origin;
 use super::raw::Raw;
 use super::row::Row;
 use super::sources::Sources;
 use super::table::{self, Settings};
-use super::{env, kind};
+use super::{application, env, kind};
 use crate::sys::identity;
 
 /// One value that one layer gives one setting.
@@ -42,31 +44,38 @@ pub enum Parsed {
 }
 
 pub fn load(sources: &Sources, loader: &mut dyn FileLoader) -> Result<Parsed, ConfigError> {
-    let flags = match cli::parse(sources.argv.clone(), &Origin::Cli)? {
+    let upper = match flags(sources)? {
         Given::Layer(layer) => layer,
         Given::Help(text) => return Ok(Parsed::Help(text)),
         Given::Version => return Ok(Parsed::Version),
     };
-    let cmd_args = match cmd_args(sources)? {
+    let lower = match cmd_args(sources)? {
         Given::Layer(layer) => layer,
         Given::Help(text) => return Ok(Parsed::Help(text)),
         Given::Version => return Ok(Parsed::Version),
     };
-
     let mut merge = Merge::default();
     merge.apply(env::layer(sources)?)?;
-    let named = merge.config_named_by(&[&cmd_args, &flags])?;
-    if let Some(source) = file::source(named.as_deref(), &sources.cwd)? {
-        merge.apply(file::layer(&loader.load(&source)?)?)?;
-        merge.note_default_file(&source);
-    }
-    merge.apply(cmd_args)?;
-    merge.apply(flags)?;
+    let named = merge.config_named_by(&[&lower, &upper])?;
+    merge.lay_file(named.as_deref(), &sources.cwd, loader)?;
+    merge.apply(lower)?;
+    merge.apply(upper)?;
     merge.resolve(&sources.cwd)?;
     Ok(Parsed::Run(Box::new(merge.settings), merge.warnings))
 }
 
+/// A process that a server section has started has another program's arguments.
+fn flags(sources: &Sources) -> Result<Given, ConfigError> {
+    match &sources.section {
+        Some(section) => ini::layer(section, &sources.cwd).map(Given::Layer),
+        None => cli::parse(sources.argv.clone(), &Origin::Cli),
+    }
+}
+
 pub(super) fn cmd_args(sources: &Sources) -> Result<Given, ConfigError> {
+    if sources.section.is_some() {
+        return Ok(Given::Layer(Layer::default()));
+    }
     match env::cmd_args(sources)? {
         Some((words, origin)) => cli::parse(words, &origin),
         None => Ok(Given::Layer(Layer::default())),
@@ -102,7 +111,22 @@ impl Merge {
         Ok(self.settings.config_file.config.clone())
     }
 
-    pub(super) fn note_default_file(&mut self, source: &ConfigSource) {
+    /// A config file as `config` names it; without a name a default one. False if there is none.
+    pub(super) fn lay_file(
+        &mut self,
+        named: Option<&str>,
+        cwd: &Path,
+        loader: &mut dyn FileLoader,
+    ) -> Result<bool, ConfigError> {
+        let (source, warnings) = file::source(named, cwd)?;
+        self.warnings.extend(warnings);
+        let Some(source) = source else { return Ok(false) };
+        self.apply(file::read(&source, loader)?)?;
+        self.note_default_file(&source);
+        Ok(true)
+    }
+
+    fn note_default_file(&mut self, source: &ConfigSource) {
         if let (None, ConfigSource::File { shown, .. }) = (&self.settings.config_file.config, source) {
             self.settings.config_file.config = Some(shown.display().to_string());
         }
@@ -111,6 +135,7 @@ impl Merge {
     /// Looks up what the values name, when all layers are laid.
     pub(super) fn resolve(&mut self, cwd: &Path) -> Result<(), ConfigError> {
         self.resolve_chdir(cwd)?;
+        self.resolve_paste(cwd)?;
         self.resolve_extra_files(cwd)?;
         self.find_accounts()
     }
@@ -124,6 +149,27 @@ impl Merge {
             return Err(self.unusable("chdir", &named.display().to_string(), reason));
         }
         self.settings.mechanics.chdir = chdir;
+        Ok(())
+    }
+
+    /// Absolute, for the same reason. Loggers in the file are a default.
+    fn resolve_paste(&mut self, cwd: &Path) -> Result<(), ConfigError> {
+        let Some(uri) = self.settings.mechanics.paste.take() else { return Ok(()) };
+        let (named, section) = application::split(&uri);
+        let file = cwd.join(named);
+        if !file.is_file() {
+            return Err(self.unusable("paste", &uri, format!("there is no file '{}'", named.display())));
+        }
+        let section = section.map(|name| format!("#{name}")).unwrap_or_default();
+        self.settings.mechanics.paste = Some(format!("{}{section}", file.display()));
+        let open = *self.settings.origin("logconfig") == Origin::Default;
+        if let (Some(file), true) = (self.settings.paste_file().map(Path::to_owned), open)
+            && let Some(line) = ini::loggers(&file)
+        {
+            let path = named.strip_prefix(cwd).unwrap_or(named).to_owned();
+            self.settings.logging.logconfig = Some(file.display().to_string());
+            self.settings.origins.insert("logconfig", Origin::File { path, line: Some(line) });
+        }
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 //! ```text
 //! table/<section>.rs    one declaration per setting ──► Settings (typed), rows
 //! kind/                 what a value may be
-//! env  file  cli        one layer each: rows ──► assignments with their origin
+//! env  file  cli  ini   one layer each: rows ──► assignments with their origin
 //! merge                 the layers over each other ──► Settings
 //! draft                 the same, in the steps of a Python program that embeds the server
 //! print  docs  help  shell   rows ──► text
@@ -14,6 +14,7 @@
 //! `merge.rs`.
 
 pub mod address;
+mod application;
 mod cli;
 pub mod docs;
 mod draft;
@@ -21,6 +22,7 @@ mod env;
 mod error;
 mod file;
 mod help;
+mod ini;
 pub mod kind;
 mod live;
 mod merge;
@@ -35,14 +37,16 @@ mod split;
 pub mod table;
 #[cfg(test)]
 mod tests;
-pub mod unsupported;
+mod toml;
 mod usage;
 
 pub use address::Address;
+pub use application::{Application, PasteApp};
 pub use draft::{Asked, Draft};
 pub use env::HANDOVER;
 pub use error::{ConfigError, Warning};
 pub use file::{ConfigSource, FileLoader, Global, Loaded};
+pub use ini::ServerSection;
 pub use merge::{Parsed, load};
 pub use names::nearest;
 pub use origin::Origin;
@@ -53,7 +57,7 @@ pub use table::Settings;
 /// What `--version` prints.
 pub const VERSION_LINE: &str = concat!("rwsgi (version ", env!("CARGO_PKG_VERSION"), ")");
 
-/// Whether `name` means something in a config file, be it only an error.
+/// Whether `name` means something in a config file.
 pub fn is_setting(name: &str) -> bool {
-    table::row(name).is_some() || unsupported::find(name).is_some()
+    table::row(name).is_some()
 }

@@ -1,7 +1,6 @@
 //! Where a value came from, for `--print-config` and for error messages.
 //!
-//! Owns the list of layers, lowest first; `Ord` on the enum's order is not precedence to be computed with,
-//! the order in which `merge` applies the layers is. Read next: `merge.rs`.
+//! Owns the list of layers, lowest first: the order in which `merge` applies them. Read next: `merge.rs`.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -20,6 +19,20 @@ pub enum Origin {
     /// The variable that holds extra command-line text.
     CmdArgs(String),
     Cli,
+}
+
+impl Origin {
+    /// A higher one counts for more.
+    pub(super) const fn layer(&self) -> u8 {
+        match self {
+            Self::Default => 0,
+            Self::Env(_) => 1,
+            Self::File { .. } => 2,
+            Self::CmdArgs(_) => 3,
+            Self::Cli => 4,
+            Self::Application => 5,
+        }
+    }
 }
 
 impl fmt::Display for Origin {

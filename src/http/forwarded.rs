@@ -1,5 +1,5 @@
 //! What a proxy may say for the client: the scheme, names with an underscore (SCRIPT_NAME, PATH_INFO), and, where
-//! `forwarded_header` is on, the client's address and the host it asked for.
+//! `trust_forwarded_header` is on, the client's address and the host it asked for.
 //!
 //! Invariant: an untrusted peer changes nothing here; its fields are data for the application and no more. Trust is a
 //! matter of the transport's peer address and is decided by the caller (`Policy::forwarded_allow_ips`).
@@ -79,7 +79,7 @@ impl<'a> ForwardedRules<'a> {
                 return Err(PeerError::FieldName(Detail::upper(name)));
             }
         }
-        if self.trusted && self.policy.forwarded_header {
+        if self.trusted && self.policy.trust_forwarded_header {
             self.apply_hops(head, &mut forwarded)?;
         }
         Ok(forwarded)

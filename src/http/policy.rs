@@ -59,7 +59,7 @@ pub struct Policy {
     pub secure_scheme_headers: Vec<(String, String)>,
     pub forwarded_allow_ips: TrustedPeers,
     /// Whether a trusted peer's `Forwarded` (RFC 7239) is believed.
-    pub forwarded_header: bool,
+    pub trust_forwarded_header: bool,
 }
 
 impl Default for Policy {
@@ -79,7 +79,7 @@ impl Default for Policy {
                 pair("X-FORWARDED-SSL", "on"),
             ],
             forwarded_allow_ips: TrustedPeers::loopback(),
-            forwarded_header: false,
+            trust_forwarded_header: false,
         }
     }
 }

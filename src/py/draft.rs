@@ -13,6 +13,7 @@ use pyo3::types::{PyDict, PyList};
 
 use super::config_file::{self, Objects, PythonLoader};
 use super::hooks::{Config, python};
+use super::served;
 use crate::config::{self, Asked, ConfigError, Settings, Sources, Warning, nearest};
 
 /// Where the server was started: later drafts of the process start from there too, wherever it has changed to.
@@ -110,6 +111,12 @@ impl Draft {
 
     fn lay_file(&mut self, py: Python<'_>, location: &str) -> PyResult<()> {
         self.lay(py, |draft, loader| draft.lay_file(Some(location), loader))
+    }
+
+    /// The application that the settings name.
+    fn load_app(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let (settings, _) = self.draft.finish().map_err(|error| raised(py, error))?;
+        served::load(py, &settings).map_err(|error| served::exception(py, &error))
     }
 
     /// Looks up what the values name.

@@ -3,6 +3,7 @@
 //! Owns the exit statuses of a failed load and the choice of frames. Must never raise: whatever Python answers while
 //! the report is made only makes it shorter. Read next: `hint.rs`, which knows what to try.
 
+use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
@@ -74,7 +75,7 @@ impl LoadError {
                 (REFUSED, first, vec![hint::of_asgi(spec)], None)
             }
             Fault::Raised(error) => {
-                let mut rest = places(py, &error);
+                let mut rest: Vec<String> = places(py, &error).iter().map(Place::to_string).collect();
                 rest.extend(hint::of_exception(py, spec, &error));
                 let traceback = traceback(py, &error).trim_end().to_owned();
                 (RAISED, cannot(summary(py, &error)), rest, Some(traceback))
@@ -132,8 +133,21 @@ pub(super) fn summary(py: Python<'_>, error: &PyErr) -> String {
     text.chars().take(LINE).collect()
 }
 
+/// A line of source.
+pub(super) struct Place {
+    pub(super) file: String,
+    pub(super) line: u32,
+    code: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}  {}", self.file, self.line, self.code.trim())
+    }
+}
+
 /// The first and the last place of the application's own code that the exception came through.
-fn places(py: Python<'_>, error: &PyErr) -> Vec<String> {
+pub(super) fn places(py: Python<'_>, error: &PyErr) -> Vec<Place> {
     let mut places = own_frames(py, error).unwrap_or_default();
     places.extend(bad_line(py, error));
     if places.len() > 2 {
@@ -142,28 +156,25 @@ fn places(py: Python<'_>, error: &PyErr) -> Vec<String> {
     places
 }
 
-fn place(file: &str, number: Option<u32>, code: &str) -> String {
-    format!("{file}:{}  {}", number.unwrap_or(0), code.trim())
-}
-
 /// The line that is no Python, which no frame has entered.
-fn bad_line(py: Python<'_>, error: &PyErr) -> Option<String> {
+fn bad_line(py: Python<'_>, error: &PyErr) -> Option<Place> {
     let value = error.is_instance_of::<PySyntaxError>(py).then(|| error.value(py))?;
     let file: String = value.getattr("filename").ok()?.extract().ok()?;
     let code: Option<String> = value.getattr("text").ok()?.extract().ok()?;
-    Some(place(&file, value.getattr("lineno").ok()?.extract().ok()?, &code.unwrap_or_default()))
+    let line: Option<u32> = value.getattr("lineno").ok()?.extract().ok()?;
+    Some(Place { file, line: line.unwrap_or(0), code: code.unwrap_or_default() })
 }
 
-fn own_frames(py: Python<'_>, error: &PyErr) -> PyResult<Vec<String>> {
+fn own_frames(py: Python<'_>, error: &PyErr) -> PyResult<Vec<Place>> {
     let Some(trace) = error.traceback(py) else { return Ok(Vec::new()) };
-    let mut frames: Vec<String> = Vec::new();
+    let mut frames = Vec::new();
     for frame in py.import("traceback")?.call_method1("extract_tb", (trace,))?.try_iter()? {
         let frame = frame?;
         let file: String = frame.getattr("filename")?.extract()?;
         if is_own(py, &file) {
             let number: Option<u32> = frame.getattr("lineno")?.extract()?;
             let code: Option<String> = frame.getattr("line")?.extract()?;
-            frames.push(place(&file, number, &code.unwrap_or_default()));
+            frames.push(Place { file, line: number.unwrap_or(0), code: code.unwrap_or_default() });
         }
     }
     Ok(frames)

@@ -5,6 +5,7 @@
 pub mod app;
 mod asgi;
 pub mod bridge;
+mod config_failure;
 pub mod config_file;
 mod definitions;
 pub mod draft;
@@ -14,6 +15,7 @@ pub mod hooks;
 pub mod loggers;
 mod missing;
 pub mod modules;
+mod paste;
 pub mod served;
 pub mod settings;
 pub mod surroundings;

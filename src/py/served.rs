@@ -1,4 +1,5 @@
-//! What is served: an application by its specification, or that of a Python program which embeds the server.
+//! What is served: an application by its specification, that of an ini file, or that of a Python program which embeds the
+//! server.
 //!
 //! Owns every call into the program's own object (`rwsgi.app.base.BaseApplication`): for its settings, and for the
 //! application. Whatever it raises comes back as a value. Must never call it outside the master but to load the
@@ -10,7 +11,8 @@ use super::app;
 use super::config_file::Objects;
 use super::draft::Draft;
 use super::failure::{Fault, LoadError};
-use crate::config::{ConfigError, Settings, Sources, Warning};
+use super::paste;
+use crate::config::{Application, ConfigError, Settings, Sources, Warning};
 
 /// The object of a Python program by which it embeds the server.
 pub struct Embedder(Py<PyAny>);
@@ -46,7 +48,7 @@ impl Served {
         match (&self.preloaded, &self.embedder) {
             (Some(application), _) => Ok(application.clone_ref(py)),
             (None, Some(embedder)) => embedder.load(py),
-            (None, None) => app::load(py, settings.app_spec().unwrap_or_default()),
+            (None, None) => load(py, settings),
         }
     }
 }
@@ -107,15 +109,28 @@ impl Embedder {
     }
 }
 
+/// The application that the settings name.
+pub(super) fn load(py: Python<'_>, settings: &Settings) -> Result<Py<PyAny>, LoadError> {
+    let spec = settings.app_spec().unwrap_or_default();
+    match settings.application() {
+        Some(Application::Paste(app)) => paste::load(py, &app, spec),
+        _ => app::load(py, spec),
+    }
+}
+
 /// The application of a specification, for a program that loads it itself.
 pub fn import(py: Python<'_>, spec: &str) -> PyResult<Py<PyAny>> {
-    app::load(py, spec).map_err(|error| match error.cause(py) {
-        Some(cause) => cause,
-        None => {
-            let reason = error.report().trim_start_matches(&format!("Cannot load {spec}: ")).to_owned();
-            let class = py.import("rwsgi.errors").and_then(|errors| errors.getattr("AppImportError"));
-            class.and_then(|class| class.call1((reason,))).map_or_else(|error| error, PyErr::from_value)
-        }
+    app::load(py, spec).map_err(|error| exception(py, &error))
+}
+
+/// What the application's code has raised, else one of `rwsgi.errors`.
+pub(super) fn exception(py: Python<'_>, error: &LoadError) -> PyErr {
+    error.cause(py).unwrap_or_else(|| {
+        let report = error.report();
+        let reason = report.strip_prefix("Cannot load ").and_then(|rest| rest.split_once(": "));
+        let reason = reason.map_or(report, |(_, reason)| reason).to_owned();
+        let class = py.import("rwsgi.errors").and_then(|errors| errors.getattr("AppImportError"));
+        class.and_then(|class| class.call1((reason,))).map_or_else(|error| error, PyErr::from_value)
     })
 }
 

@@ -290,7 +290,7 @@ fn policy(settings: &Settings) -> Result<Policy, String> {
         limit_request_field_size: settings.security.limit_request_field_size,
         limit_request_body: settings.security.limit_request_body,
         leniency: leniency(settings),
-        forwarded_header: settings.mechanics.forwarded_header,
+        trust_forwarded_header: settings.mechanics.trust_forwarded_header,
         header_map: match settings.mechanics.header_map {
             kind::HeaderMap::Drop => HeaderMap::Drop,
             kind::HeaderMap::Refuse => HeaderMap::Refuse,

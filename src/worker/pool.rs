@@ -12,12 +12,12 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
-use pyo3::types::PyDict;
 
 use super::control::Control;
 use super::lead::Lead;
@@ -38,6 +38,9 @@ const LONG: Duration = Duration::from_micros(200);
 const LOOK: Duration = Duration::from_millis(10);
 /// Threads that are done get so long to say so.
 const PARTING: Duration = Duration::from_millis(100);
+
+/// What Python gives its own threads on Linux.
+const STACK: usize = 8 << 20;
 
 const NUDGE: u64 = CONTROL + 16;
 
@@ -98,8 +101,9 @@ impl Pool {
     /// Runs the threads, and supervises them until it is time to leave.
     pub(super) fn run(self: &Arc<Self>, py: Python<'_>, control: &mut Control) -> PyResult<Parting> {
         self.service.slot.beat(clock::monotonic());
-        self.start_threads(py)?;
+        // Before the first thread serves: what ends a worker from then on is no failure to boot.
         self.lock(py).tell(Stage::Ready);
+        self.start_threads()?;
         let supervised = self.supervise(py, control);
         self.end();
         let parting = py.detach(|| self.part());
@@ -107,25 +111,22 @@ impl Pool {
         Ok(parting)
     }
 
-    /// As Python's own, so that the application finds them where it looks for threads. Nobody waits for them at the end.
-    fn start_threads(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
-        let class = py.import("threading")?.getattr("Thread")?;
+    /// Real ones: where an application has patched Python's `threading`, those may be none.
+    fn start_threads(self: &Arc<Self>) -> io::Result<()> {
         for number in 0..self.threads {
-            let keywords = PyDict::new(py);
-            keywords.set_item("target", Py::new(py, Member { pool: Arc::clone(self), number })?)?;
-            keywords.set_item("name", format!("rwsgi-{number}"))?;
-            keywords.set_item("daemon", true)?;
+            let pool = Arc::clone(self);
+            let thread = thread::Builder::new().name(name(number)).stack_size(STACK);
+            thread.spawn(move || Python::attach(|py| pool.work(py, number)))?;
             self.present.fetch_add(1, SeqCst);
-            let started = class.call((), Some(&keywords)).and_then(|thread| thread.call_method0("start"));
-            started.inspect_err(|_| {
-                self.present.fetch_sub(1, SeqCst);
-            })?;
         }
         Ok(())
     }
 
     /// A thread's whole life.
     fn work(&self, py: Python<'_>, thread: usize) {
+        if let Err(error) = introduce(py, thread) {
+            log::debug!("Cannot name a thread: {error}");
+        }
         let mut events = Events::new();
         while py.detach(|| self.lead.wait(thread, || self.is_done())) {
             if let Err(error) = self.lead(py, thread, &mut events) {
@@ -324,22 +325,18 @@ impl Pool {
                 return Parting::Abandoned;
             }
             self.nudge();
-            std::thread::sleep(TICK);
+            thread::sleep(TICK);
         }
         Parting::Complete
     }
 }
 
-/// What a thread runs.
-#[pyclass(frozen, module = "rwsgi")]
-struct Member {
-    pool: Arc<Pool>,
-    number: usize,
+fn name(thread: usize) -> String {
+    format!("rwsgi-{thread}")
 }
 
-#[pymethods]
-impl Member {
-    fn __call__(&self, py: Python<'_>) {
-        self.pool.work(py, self.number);
-    }
+/// The application and its logs find the thread under its name.
+fn introduce(py: Python<'_>, thread: usize) -> PyResult<()> {
+    let current = py.import("threading")?.call_method0("current_thread")?;
+    current.setattr("name", name(thread))
 }

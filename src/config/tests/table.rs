@@ -5,7 +5,6 @@ use std::path::Path;
 
 use crate::config::kind::{HeaderMap, Level, Takes};
 use crate::config::table::{row, rows};
-use crate::config::unsupported::UNSUPPORTED;
 use crate::config::{Raw, Settings, cli, docs};
 
 #[test]
@@ -17,10 +16,6 @@ fn names_flags_and_variables_are_unique() {
         assert!(names.insert(row.name), "{}", row.name);
         assert!(row.facts.flags.iter().all(|flag| flags.insert(flag)), "{}", row.name);
         assert!(row.variables().all(|name| variables.insert(name)), "{}", row.name);
-    }
-    for setting in UNSUPPORTED {
-        assert!(names.insert(setting.name), "{}", setting.name);
-        assert!(setting.flags.iter().all(|flag| flags.insert(flag)), "{}", setting.name);
     }
 }
 
@@ -116,9 +111,6 @@ fn short_help_gives_each_flag_one_line() {
         let summary = row.summary().replace('`', "");
         assert!(line.is_some_and(|line| line.contains(&summary)), "{}: {line:?}", row.name);
         assert!(help.contains(&format!("\n{}:\n", row.section)), "{}", row.section);
-    }
-    for setting in UNSUPPORTED.iter().flat_map(|setting| setting.flags) {
-        assert!(!help.split_whitespace().any(|word| word == *setting), "{setting} is shown");
     }
 }
 
