@@ -54,7 +54,8 @@ def executable(name: str) -> str:
 
 
 GUNICORN = Kind("gunicorn", (executable("gunicorn"),), always=("--no-control-socket",))
-RWSGI = Kind("rwsgi", (executable("rwsgi"),))
+# Arguments for every start of rwsgi, to run the suite on another worker class.
+RWSGI = Kind("rwsgi", (executable("rwsgi"),), always=tuple(os.environ.get("RWSGI_ARGUMENTS", "").split()))
 KINDS = {kind.name: kind for kind in (GUNICORN, RWSGI)}
 
 

@@ -105,7 +105,7 @@ impl Master {
         Ok(Boot {
             settings,
             listeners: Arc::new(listeners),
-            slot,
+            slot: Arc::new(slot),
             scoreboard: self.seats.board,
             generation: number,
             lifeline: ends.lifeline,

@@ -171,7 +171,7 @@ impl Start {
         if self.generation.settings.debugging.reload {
             log::warn!("Reloader is on. Use in development only!");
         }
-        let class = self.generation.settings.workers.worker_class.as_str();
+        let class = self.generation.settings.workers.class().as_str();
         log::info!(target: START, "Using worker: {class}");
         self.opening.ready(py, &self.generation, state).map_err(StartError::Hook)?;
         self.generation.context.follow_changes(py, &self.generation.logs);

@@ -80,16 +80,24 @@ impl ResponseWriter {
         }
     }
 
-    /// A new response, to the request with this head. Unsent output of the one before stays in front.
-    pub fn begin(&mut self, head: &Head<'_>, allow_keep_alive: bool) {
+    /// No request is in hand: a fault of the next one is answered as that of the first would be.
+    pub fn await_request(&mut self) {
         self.state = State::Head;
-        self.version = head.version();
-        self.head_request = head.method() == "HEAD";
-        self.persistent = allow_keep_alive && head.keep_alive();
+        self.version = Version::Http11;
+        self.head_request = false;
+        self.persistent = false;
         self.dropped_body = false;
         self.excess = 0;
         self.body_sent = 0;
         self.id_line.clear();
+    }
+
+    /// A new response, to the request with this head. Unsent output of the one before stays in front.
+    pub fn begin(&mut self, head: &Head<'_>, allow_keep_alive: bool) {
+        self.await_request();
+        self.version = head.version();
+        self.head_request = head.method() == "HEAD";
+        self.persistent = allow_keep_alive && head.keep_alive();
     }
 
     /// The response is to carry this id, unless the application gives one of its own. `id` is a token.

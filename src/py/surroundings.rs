@@ -68,6 +68,14 @@ pub fn print_by_line(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
+/// Ends the process though threads are in Python code, which an orderly end of the interpreter would wait for or crash in.
+/// What the application has registered with `atexit` runs, and what it has printed is written.
+pub fn exit(py: Python<'_>, status: i32) -> ! {
+    let _ = py.import("atexit").and_then(|atexit| atexit.call_method0("_run_exitfuncs"));
+    flush(py);
+    crate::sys::fork::leave(status)
+}
+
 pub fn flush(py: Python<'_>) {
     let flush = |name| py.import("sys")?.getattr(name)?.call_method0("flush");
     for name in ["stdout", "stderr"] {

@@ -21,7 +21,7 @@ pub use slot::{Serving, SlotView, SlotWriter, Stage};
 pub const SLOTS: usize = 1024;
 
 /// Raised when the meaning of a field changes: a program of another version must not read this one's board.
-pub const LAYOUT: u32 = 2;
+pub const LAYOUT: u32 = 3;
 
 struct Board {
     /// The generation whose boot failure has been told, so that it is told once however many workers meet it.
@@ -122,16 +122,16 @@ mod tests {
         writer.set_stage(Stage::Ready);
         writer.beat(Duration::from_millis(1500));
         writer.introduce(1234, 7);
-        writer.serve("GET", b"/report", Duration::from_millis(1400));
+        writer.serve(0, "GET", b"/report", Duration::from_millis(1400));
         let view = board.view(3);
         assert_eq!(view.stage, Stage::Ready);
         assert_eq!(view.beat, Duration::from_millis(1500));
-        let serving = view.serving.unwrap();
+        let serving = view.serving.first().unwrap();
         assert_eq!((serving.request.as_str(), serving.since), ("GET /report", Duration::from_millis(1400)));
         assert_eq!((view.pid, view.generation, view.requests), (1234, 7, 1));
-        writer.idle(Duration::from_millis(1404));
+        writer.idle(0, Duration::from_millis(1404));
         let view = board.view(3);
-        assert!(view.serving.is_none());
+        assert!(view.serving.is_empty());
         assert_eq!((view.latencies.count(), view.latencies.sum()), (1, Duration::from_millis(4)));
         board.clear(3);
         assert_eq!(board.view(3).stage, Stage::Empty);
@@ -141,8 +141,8 @@ mod tests {
     fn a_long_or_hostile_request_line_is_cut_and_made_printable() {
         let board = Scoreboard::new().unwrap();
         let writer = board.writer(0).unwrap();
-        writer.serve("GET", &[b'\x1b'; 5000], Duration::ZERO);
-        let request = board.view(0).serving.unwrap().request;
+        writer.serve(0, "GET", &[b'\x1b'; 5000], Duration::ZERO);
+        let request = board.view(0).serving.remove(0).request;
         assert!(request.len() <= slot::REQUEST_BYTES);
         assert!(request.bytes().all(|byte| (0x20..0x7f).contains(&byte)));
     }
@@ -165,7 +165,7 @@ mod tests {
         for byte in [0x00u8, 0x7f, 0x80, 0xff] {
             board.slot(5).unwrap().fill(byte);
             let view = board.view(5);
-            if let Some(serving) = view.serving {
+            for serving in &view.serving {
                 assert!(serving.request.len() <= slot::REQUEST_BYTES);
                 assert!(serving.request.bytes().all(|byte| (0x20..0x7f).contains(&byte)));
             }

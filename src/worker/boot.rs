@@ -14,11 +14,15 @@ use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 use pyo3::prelude::*;
 
+use super::control::Control;
 use super::hooked::Hooked;
 use super::life::{self, Stop};
+use super::pool::{Parting, Pool};
 use super::reactor::{Parts, Reactor};
 use super::reloader::Reloader;
+use super::service::Service;
 use super::signals::{self, Surroundings};
+use super::single;
 use super::wear::{Limits, Wear};
 use crate::config::Settings;
 use crate::config::kind;
@@ -30,6 +34,7 @@ use crate::py::app;
 use crate::py::failure::LoadError;
 use crate::py::hooks::HookError;
 use crate::py::served::Served;
+use crate::py::surroundings;
 use crate::scoreboard::{Scoreboard, SlotWriter, Stage};
 use crate::sys::{self, clock, identity::Identity, signals::BlockGuard};
 use crate::wsgi::{Application, Concurrency, ErrorStream, Observers, RequestIds, Server};
@@ -41,7 +46,7 @@ const BOOT_FAILED: i32 = 3;
 pub struct Boot {
     pub settings: Arc<Settings>,
     pub listeners: Arc<Vec<Listener>>,
-    pub slot: SlotWriter,
+    pub slot: Arc<SlotWriter>,
     pub scoreboard: Scoreboard,
     pub generation: u32,
     /// The read end of a pipe whose write end only the master has.
@@ -72,15 +77,15 @@ pub fn run(py: Python<'_>, boot: Boot) -> i32 {
     let (scoreboard, generation) = (boot.scoreboard.clone(), boot.generation);
     let hooked = Arc::clone(&boot.hooked);
     hooked.worker.get().begin();
-    let status = match serve(py, boot) {
-        Ok(()) => 0,
+    let (status, parting) = match serve(py, boot) {
+        Ok(parting) => (0, parting),
         // Asked to go while it booted: what that broke is of no interest.
-        Err(_) if life::asked() != Stop::No => 0,
+        Err(_) if life::asked() != Stop::No => (0, Parting::Complete),
         Err(failure) => {
             if scoreboard.claim_report(generation) {
                 failure.tell();
             }
-            failure.status()
+            (failure.status(), Parting::Complete)
         }
     };
     if let Err(error) = signals::ignore_at_exit(py) {
@@ -89,6 +94,9 @@ pub fn run(py: Python<'_>, boot: Boot) -> i32 {
     log::info!(target: START, "Worker exiting (pid: {})", std::process::id());
     hooked.worker_exit(py);
     crate::log::catch_up();
+    if parting == Parting::Abandoned {
+        surroundings::exit(py, status);
+    }
     status
 }
 
@@ -123,7 +131,7 @@ impl<E: std::fmt::Display> From<E> for Failure {
     }
 }
 
-fn serve(py: Python<'_>, mut boot: Boot) -> Result<(), Failure> {
+fn serve(py: Python<'_>, mut boot: Boot) -> Result<Parting, Failure> {
     let hooked = Arc::clone(&boot.hooked);
     let handlers = Surroundings { logs: boot.logs.clone(), hooked: Arc::clone(&hooked) };
     signals::install_for_boot(py, &handlers)?;
@@ -144,16 +152,26 @@ fn serve(py: Python<'_>, mut boot: Boot) -> Result<(), Failure> {
     hooked.post_worker_init(py, &callable).map_err(Failure::Hook)?;
     hooked.context.follow_changes(py, &boot.logs);
     listen(&boot)?;
-    let mut reactor = Reactor::new(Parts { reloader, ..parts(py, boot, callable, wakeup)? })?;
+    let threads = boot.settings.workers.threads;
+    let policy = Arc::new(policy(&boot.settings)?);
+    let service = service(py, &boot, callable, &policy)?;
+    let (parts, lifeline) = parts(boot, policy);
+    let mut control = Control { lifeline, wakeup, reloader };
+    let mut reactor = Reactor::new(parts)?;
     hooked.worker.get().set_booted();
     // One that was asked to go while it booted has served nobody, and leaves without a word.
     if life::asked() == Stop::No {
         greeting::leave();
     }
-    let result = reactor.run(py);
+    let result = if threads > 1 {
+        Pool::new(reactor, service, threads, wakeup_writer.try_clone()?)?.run(py, &mut control)?
+    } else {
+        single::run(py, &mut reactor, &service, &mut control)?;
+        Parting::Complete
+    };
     signals::stop_waking(py)?;
     drop(wakeup_writer);
-    Ok(result?)
+    Ok(result)
 }
 
 /// Workers forked from one master must not draw the same random numbers.
@@ -213,16 +231,19 @@ fn listen(boot: &Boot) -> io::Result<()> {
     boot.listeners.iter().filter(|listener| own && listener.is_tcp()).try_for_each(|own| own.listen(&options))
 }
 
-fn parts(py: Python<'_>, boot: Boot, callable: Py<PyAny>, wakeup: OwnedFd) -> Result<Parts, Failure> {
+fn service(
+    py: Python<'_>,
+    boot: &Boot,
+    callable: Py<PyAny>,
+    policy: &Arc<Policy>,
+) -> Result<Service, Failure> {
     let settings = &boot.settings;
-    let policy = Arc::new(policy(settings)?);
     let errors = Py::new(py, ErrorStream::new(Arc::clone(&boot.logs.error)))?;
-    let siblings = settings.workers.workers > 1;
-    let shared = !settings.mechanics.reuse_port;
-    let concurrency = Concurrency { multithread: false, multiprocess: siblings };
-    let server = |listener| Server::new(py, listener, &policy, &errors, concurrency);
-    let servers = boot.listeners.iter().map(server).collect::<PyResult<Vec<_>>>()?;
-    Ok(Parts {
+    let (workers, threads) = (settings.workers.workers, settings.workers.threads);
+    let concurrency = Concurrency { multithread: threads > 1, multiprocess: workers > 1 };
+    let server = |listener| Server::new(py, listener, policy, &errors, concurrency);
+    Ok(Service {
+        servers: boot.listeners.iter().map(server).collect::<PyResult<Vec<_>>>()?,
         application: Application {
             callable,
             observers: Observers::of(&boot.logs, boot.hooked.context.bridge()),
@@ -230,14 +251,20 @@ fn parts(py: Python<'_>, boot: Boot, callable: Py<PyAny>, wakeup: OwnedFd) -> Re
             sendfile: settings.mechanics.sendfile.unwrap_or(true),
             hooks: boot.hooked.for_requests(py),
         },
-        servers,
-        policy: Arc::clone(&policy),
-        lifeline: boot.lifeline,
-        wakeup,
-        reloader: None,
+        slot: Arc::clone(&boot.slot),
+    })
+}
+
+/// What the reactor runs with, and the descriptor by which the worker learns that its master is gone.
+fn parts(boot: Boot, policy: Arc<Policy>) -> (Parts, OwnedFd) {
+    let settings = &boot.settings;
+    let shared = !settings.mechanics.reuse_port;
+    let parts = Parts {
+        policy,
         wear: Wear::new(boot.limits, clock::monotonic()),
         worker_connections: settings.workers.worker_connections.max(1),
-        siblings: siblings && shared,
+        keepalive: settings.workers.keeps(),
+        siblings: settings.workers.workers > 1 && shared,
         shared,
         graceful_timeout: settings.workers.graceful_timeout,
         turn: turn(settings.workers.timeout),
@@ -245,7 +272,8 @@ fn parts(py: Python<'_>, boot: Boot, callable: Py<PyAny>, wakeup: OwnedFd) -> Re
         scoreboard: boot.scoreboard,
         notice: boot.notice,
         listeners: boot.listeners,
-    })
+    };
+    (parts, boot.lifeline)
 }
 
 /// The master must see several beats in the time after which it takes a silent worker for stuck.

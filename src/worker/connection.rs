@@ -1,15 +1,18 @@
 //! One client's connection in a reactor: what it waits for, and until when.
 //!
 //! ```text
+//!   ┌───────────────── the next request, if both sides may ──────────────┐
+//!   ▼                                                                   │
 //!   Receiving ──request whole──▶ (served) ──▶ Draining ──▶ Lingering ──▶ closed
 //!       └── fault, or too slow ──▶ error page ──┘              (when the peer may still be sending)
 //! ```
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{io, mem};
 
-use crate::http::{Event, PeerError};
+use crate::http::{Event, PeerError, Policy, RequestReader};
+use crate::net::poller::Interest;
 use crate::wsgi::{Drained, Exchange};
 
 /// A head has to be complete this long after the connection was accepted.
@@ -30,6 +33,8 @@ const BODY_READ: usize = 64 * 1024;
 pub(super) enum Phase {
     /// The request is not complete.
     Receiving { in_body: bool },
+    /// It is, and waits for a thread that is free.
+    Complete,
     /// The kernel has not taken the whole response.
     Draining,
     /// The response is out; what the peer still sends is thrown away so that a reset does not destroy it.
@@ -44,6 +49,8 @@ pub(super) enum Step {
     WaitWritable,
     /// A request is there for the application.
     Serve,
+    /// The response is out, and the next request may come, or be here already.
+    Next,
     /// The peer broke the protocol.
     Refuse(PeerError),
     Close,
@@ -53,12 +60,14 @@ pub(super) struct Connection {
     pub exchange: Arc<Exchange>,
     /// Which listener it came from.
     pub listener: usize,
-    /// When it was accepted, and until when it may stay as it is (monotonic).
-    pub accepted: Duration,
+    /// Since when a request is awaited, and until when it may stay as it is (monotonic).
+    pub since: Duration,
     pub deadline: Duration,
     pub phase: Phase,
-    /// The poller knows it.
-    pub registered: bool,
+    /// What the poller waits for; `None` if it does not know the socket.
+    pub interest: Option<Interest>,
+    /// A request was served: the client keeps the connection for others.
+    pub kept: bool,
 }
 
 impl Connection {
@@ -66,10 +75,11 @@ impl Connection {
         Self {
             exchange: Arc::new(exchange),
             listener,
-            accepted: now,
+            since: now,
             deadline: now + HEAD_LIMIT,
             phase: Phase::Receiving { in_body: false },
-            registered: false,
+            interest: None,
+            kept: false,
         }
     }
 
@@ -86,10 +96,17 @@ impl Connection {
         self.is_receiving() && self.exchange.request().is_none_or(|reader| reader.is_idle())
     }
 
-    /// Reads what is there, until the request is complete or nothing more comes.
-    pub(super) fn receive(&mut self, now: Duration) -> Step {
+    /// Reads what is there, until the request is complete or nothing more comes. `keep`: the client may have another one.
+    pub(super) fn receive(&mut self, now: Duration, keep: bool) -> Step {
         let exchange = Arc::clone(&self.exchange);
         let Some(mut reader) = exchange.request() else { return Step::Close };
+        // Pipelined bytes came with the last request.
+        if self.kept
+            && !reader.is_idle()
+            && let Some(step) = self.progress(&exchange, &mut reader, now, keep)
+        {
+            return step;
+        }
         loop {
             let in_body = matches!(self.phase, Phase::Receiving { in_body: true });
             let room = if in_body { BODY_READ } else { FIRST_READ };
@@ -102,23 +119,56 @@ impl Connection {
             if in_body {
                 self.deadline = now + PAUSE_LIMIT;
             }
-            loop {
-                match reader.next_event() {
-                    Ok(Event::NeedData) => break,
-                    Ok(Event::Head) => {
-                        self.phase = Phase::Receiving { in_body: true };
-                        self.deadline = now + PAUSE_LIMIT;
-                        if !begin(&exchange, &mut reader) {
-                            return Step::Close;
-                        }
-                    }
-                    Ok(Event::Body) if reader.body().len() < READ_AHEAD => {}
-                    Ok(Event::Body | Event::End) => return Step::Serve,
-                    Ok(Event::Closed) => return Step::Close,
-                    Err(fault) => return Step::Refuse(fault),
-                }
+            if let Some(step) = self.progress(&exchange, &mut reader, now, keep) {
+                return step;
             }
         }
+    }
+
+    /// What the bytes received amount to; `None` if they are not enough.
+    fn progress(
+        &mut self,
+        exchange: &Exchange,
+        reader: &mut RequestReader,
+        now: Duration,
+        keep: bool,
+    ) -> Option<Step> {
+        loop {
+            match reader.next_event() {
+                Ok(Event::NeedData) => {
+                    if mem::take(&mut self.kept) {
+                        self.deadline = now + HEAD_LIMIT;
+                    }
+                    return None;
+                }
+                Ok(Event::Head) => {
+                    self.kept = false;
+                    self.phase = Phase::Receiving { in_body: true };
+                    self.deadline = now + PAUSE_LIMIT;
+                    if !begin(exchange, reader, keep) {
+                        return Some(Step::Close);
+                    }
+                }
+                Ok(Event::Body) if reader.body().len() < READ_AHEAD => {}
+                Ok(Event::Body | Event::End) => return Some(Step::Serve),
+                Ok(Event::Closed) => return Some(Step::Close),
+                Err(fault) => return Some(Step::Refuse(fault)),
+            }
+        }
+    }
+
+    /// Turns to the next request, which may take until `deadline` to begin. False if the connection has to close.
+    pub(super) fn next(&mut self, policy: &Arc<Policy>, now: Duration, keepalive: Duration) -> bool {
+        self.phase = Phase::Receiving { in_body: false };
+        self.kept = true;
+        self.since = now;
+        self.deadline = now + keepalive;
+        Exchange::renew(&mut self.exchange, policy)
+    }
+
+    /// Whether bytes of another request are here.
+    pub(super) fn has_more(&self) -> bool {
+        self.exchange.request().is_some_and(|reader| !reader.is_idle())
     }
 
     /// Hands the kernel what it takes of the response.
@@ -142,10 +192,16 @@ impl Connection {
     /// The response is out. Closing under bytes that are still to come would reset the connection, and the client could
     /// lose the response (RFC 9112 section 9.6): wait for the peer to close, for a while.
     fn after_response(&mut self, now: Duration) -> Step {
-        let consumed = self
-            .exchange
-            .request()
-            .is_some_and(|reader| reader.body_ended() && reader.pipelined().is_empty());
+        let (persistent, consumed) = match (self.exchange.request(), self.exchange.response()) {
+            (Some(reader), Some(response)) => {
+                let ended = reader.body_ended();
+                (ended && response.writer.is_persistent(), ended && reader.pipelined().is_empty())
+            }
+            _ => (false, false),
+        };
+        if persistent {
+            return Step::Next;
+        }
         if consumed {
             return Step::Close;
         }
@@ -171,11 +227,11 @@ impl Connection {
 }
 
 /// The head is there: the response's side learns of it, and a client that waits for a go-ahead gets one.
-fn begin(exchange: &Exchange, reader: &mut crate::http::RequestReader) -> bool {
+fn begin(exchange: &Exchange, reader: &mut RequestReader, keep: bool) -> bool {
     let Some(mut response) = exchange.response() else { return false };
     let wants_continue = reader.wants_continue();
     let Some(head) = reader.head() else { return false };
-    response.writer.begin(&head, false);
+    response.writer.begin(&head, keep);
     if wants_continue {
         // 100 has no fields, so there is nothing to refuse.
         let _ = response.writer.informational(100, &[]);

@@ -154,14 +154,15 @@ choice! {
 }
 
 choice! {
+    /// What a worker does with its connections.
     WorkerClass {
         Sync = "sync",
+        Gthread = "gthread",
     } else other_worker_class
 }
 
 /// Worker classes that are to come, by gunicorn's names.
-const TO_COME: [&str; 7] =
-    ["gthread", "gevent", "gevent_wsgi", "gevent_pywsgi", "eventlet", "tornado", "asgi"];
+const TO_COME: [&str; 6] = ["gevent", "gevent_wsgi", "gevent_pywsgi", "eventlet", "tornado", "asgi"];
 
 /// gunicorn's classes, as they are named in Python.
 const CLASSES: [(&str, &str); 8] = [
@@ -189,7 +190,7 @@ fn other_worker_class(text: &str) -> Result<WorkerClass, Reject> {
     if let Some(class) = WorkerClass::ALL.iter().find(|class| class.as_str() == name) {
         return Ok(*class);
     }
-    let unsupported = |what: &str| Err(Reject::Unsupported(format!("{what}; use 'sync'")));
+    let unsupported = |what: &str| Err(Reject::Unsupported(format!("{what}; use 'sync' or 'gthread'")));
     if TO_COME.contains(&name) {
         return unsupported("this worker class is not supported yet");
     }
@@ -218,7 +219,7 @@ mod tests {
 
     #[test]
     fn worker_classes_to_come_are_told_from_typing_errors() {
-        for name in ["gthread", "gevent_wsgi", "eventlet", "tornado", "asgi"] {
+        for name in ["gevent", "gevent_wsgi", "eventlet", "tornado", "asgi"] {
             assert!(matches!(WorkerClass::parse(&Raw::from(name)), Err(Reject::Unsupported(_))), "{name}");
         }
         assert_eq!(WorkerClass::parse(&Raw::from("gtread")), Err(Reject::Kind));
@@ -232,13 +233,14 @@ mod tests {
             Err(Reject::Unsupported(reason)) => reason,
             Err(other) => format!("{other:?}"),
         };
-        let (later, own) = ("not supported yet", "worker classes of your own are not supported; use 'sync'");
+        let later = "not supported yet";
+        let own = "worker classes of your own are not supported; use 'sync' or 'gthread'";
         for (name, meant) in [
             ("gunicorn.workers.sync.SyncWorker", "sync"),
             ("egg:gunicorn#sync", "sync"),
             ("gunicorn.workers.ggevent.GeventWorker", later),
             ("gunicorn.workers.ggevent.GeventPyWSGIWorker", later),
-            ("gunicorn.workers.gthread.ThreadWorker", later),
+            ("gunicorn.workers.gthread.ThreadWorker", "gthread"),
             ("egg:gunicorn#tornado", later),
             ("uvicorn.workers.UvicornWorker", later),
             ("shop.workers.Own", own),

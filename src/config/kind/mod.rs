@@ -21,7 +21,7 @@ pub use endpoint::{Endpoint, StatsdServer, SyslogServer, UnixKind};
 pub use hook::{Hook, HookRef};
 pub use list::{Binds, HeaderNames, Networks, PasteVariables, SchemeHeaders, SearchPath, Strings, Variables};
 pub use logging::{Dictionary, LoggerClass};
-pub use number::{Bytes, Constant, Count, Mode, OneThread, Seconds, Size};
+pub use number::{Bytes, Constant, Count, Mode, Seconds, Size, Threads};
 pub use text::{Account, Directory, Flag, OptionalFlag, OptionalPath, OptionalText, PasteUri, Text};
 
 use super::raw::Raw;

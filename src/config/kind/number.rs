@@ -10,6 +10,7 @@ use crate::config::raw::Raw;
 
 /// More than this is a slip of the keyboard, and overflows the system calls the values end in.
 const MAX: i64 = i32::MAX as i64;
+const MOST_THREADS: usize = 256;
 
 /// A count of something: processes, bytes, requests.
 pub struct Count;
@@ -172,20 +173,17 @@ impl Kind for Constant {
     }
 }
 
-/// A number of threads, of which only one is supported.
-pub struct OneThread;
+/// Threads of a worker. Each has a stack and a place in the shared memory that tells what it serves.
+pub struct Threads;
 
-impl Kind for OneThread {
+impl Kind for Threads {
     type Value = usize;
     const TAKES: Takes = Takes::Number;
 
     fn parse(raw: &Raw) -> Result<usize, Reject> {
         match Count::parse(raw)? {
-            0 => Err(Reject::Kind),
-            1 => Ok(1),
-            _ => Err(Reject::Unsupported(
-                "more than one thread per worker is not supported yet; use more workers".to_owned(),
-            )),
+            count @ 1..=MOST_THREADS => Ok(count),
+            _ => Err(Reject::Kind),
         }
     }
 
@@ -194,7 +192,7 @@ impl Kind for OneThread {
     }
 
     fn allowed() -> String {
-        "1".to_owned()
+        format!("1 to {MOST_THREADS}")
     }
 }
 

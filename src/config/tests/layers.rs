@@ -263,7 +263,7 @@ fn a_bad_value_names_its_place_and_what_is_allowed() {
         (bad("--log-level loud"), "'loud': must be debug, info, warning, error or critical"),
         (bad("-e X"), "environment setting 'X' invalid (allowed: NAME=VALUE"),
         (bad("-k gevent"), "'gevent': this worker class is not supported yet"),
-        (bad("-k gtread"), "'gtread': must be sync"),
+        (bad("-k gtread"), "'gtread': must be sync or gthread"),
         (
             bad("--chdir nowhere"),
             "command line: invalid value for --chdir: 'nowhere': can't chdir to 'nowhere'",
@@ -292,8 +292,8 @@ fn a_bad_value_names_its_place_and_what_is_allowed() {
         assert!(error.message.contains(part), "{error}");
         assert_eq!(error.exit_code, 1, "{error}");
     }
-    let threads = bad("--threads 4");
-    assert!(threads.message.contains("not supported yet; use more workers"), "{threads}");
+    let threads = bad("--threads 0");
+    assert!(threads.message.contains("must be 1 to 256"), "{threads}");
 }
 
 #[test]

@@ -89,7 +89,7 @@ impl Config {
                 .or(settings.app_name())
                 .into_pyobject(py)?
                 .into_any(),
-            "worker_class_str" => settings.workers.worker_class.as_str().into_pyobject(py)?.into_any(),
+            "worker_class_str" => settings.workers.class().as_str().into_pyobject(py)?.into_any(),
             "logger_class" => self.logger_class(py).map_err(PyAttributeError::new_err)?,
             "is_ssl" => false.into_pyobject(py)?.to_owned().into_any(),
             "uid" | "user" => self.ids().0.into_pyobject(py)?.into_any(),
