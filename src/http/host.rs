@@ -36,13 +36,32 @@ fn parts(authority: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
     (valid && port.is_none_or(is_port)).then_some((host, port))
 }
 
+/// `unreserved` and `sub-delims` (RFC 3986 section 2).
+// A mistake in it would be an error of the compiler's.
+#[allow(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+static USUAL: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let others = b"-._~!$&'()*+,;=";
+    let mut index = 0;
+    while index < others.len() {
+        table[others[index] as usize] = true;
+        index += 1;
+    }
+    table
+};
+
 /// `reg-name`, but not an empty one; IPv4 addresses look like names.
 fn is_name(host: &[u8]) -> bool {
     let mut rest = host;
     while let [byte, after @ ..] = rest {
         rest = match (byte, after) {
             (b'%', [high, low, after @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => after,
-            _ if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(byte) => after,
+            _ if USUAL.get(usize::from(*byte)) == Some(&true) => after,
             _ => return false,
         };
     }

@@ -176,11 +176,14 @@ impl Lane {
 
     fn store_request(&self, method: &str, target: &[u8]) {
         let mut text = [0u8; REQUEST_BYTES];
-        let bytes = method.as_bytes().iter().chain(b" ").chain(target);
-        let mut length = 0usize;
-        for (to, from) in text.iter_mut().zip(bytes) {
-            *to = *from;
-            length += 1;
+        let mut length = 0;
+        for part in [method.as_bytes(), b" ", target] {
+            let taken = part.len().min(REQUEST_BYTES - length);
+            // Both are as long as what is taken.
+            if let (Some(to), Some(from)) = (text.get_mut(length..length + taken), part.get(..taken)) {
+                to.copy_from_slice(from);
+            }
+            length += taken;
         }
         let (words, _) = text.as_chunks::<8>();
         for (to, from) in self.request.iter().zip(words).take(length.div_ceil(8)) {

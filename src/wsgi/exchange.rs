@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 use super::response::Response;
 use crate::http::{Connection, PeerError, Policy, RequestReader};
@@ -24,6 +25,13 @@ pub struct Exchange {
     fault: Mutex<Option<PeerError>>,
     id: OnceLock<Box<str>>,
     ended: AtomicBool,
+    remote: OnceLock<Remote>,
+}
+
+/// The peer's address as the environ has it, made once a connection.
+pub(super) struct Remote {
+    pub(super) address: Py<PyString>,
+    pub(super) port: Option<Py<PyString>>,
 }
 
 impl Exchange {
@@ -36,7 +44,18 @@ impl Exchange {
             fault: Mutex::default(),
             id: OnceLock::new(),
             ended: AtomicBool::new(false),
+            remote: OnceLock::new(),
         }
+    }
+
+    pub(super) fn remote(&self, py: Python<'_>) -> &Remote {
+        self.remote.get_or_init(|| Remote {
+            address: PyString::new(py, &self.peer.address()).unbind(),
+            port: match self.peer {
+                Peer::Ip(address) => Some(PyString::new(py, &address.port().to_string()).unbind()),
+                Peer::Unix => None,
+            },
+        })
     }
 
     /// Goes on to the connection's next request, if both sides are in order. Objects that the application kept belong to
@@ -70,6 +89,7 @@ impl Exchange {
             fault: Mutex::default(),
             id: OnceLock::new(),
             ended: AtomicBool::new(false),
+            remote: OnceLock::new(),
         };
         let in_order = next.begin_again();
         *this = Arc::new(next);

@@ -18,7 +18,7 @@ const READ_SIZE: usize = 64 * 1024;
 /// A client that sends nothing for so long has gone.
 const STALLED: Duration = Duration::from_secs(60);
 
-#[pyclass(frozen, module = "rwsgi")]
+#[pyclass(frozen, freelist = 16, module = "rwsgi")]
 pub struct Input {
     exchange: Arc<Exchange>,
 }

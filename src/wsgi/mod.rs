@@ -12,6 +12,7 @@ mod file_wrapper;
 mod hook_objects;
 mod hooks;
 mod input;
+mod keys;
 mod record;
 mod request_id;
 mod response;

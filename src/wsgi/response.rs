@@ -4,6 +4,7 @@
 //! before the next one is asked for (PEP 3333, "Buffering and Streaming"); what is not taken waits here and is drained by
 //! the worker, so that a slow reader holds no worker, up to `HIGH_WATER`, from where the application has to wait.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -47,6 +48,22 @@ pub struct Response {
     error_status: Option<u16>,
 }
 
+thread_local! {
+    /// The second, and its Date.
+    static DATE: Cell<(u64, [u8; 29])> = const { Cell::new((0, [0; 29])) };
+}
+
+/// The value of the Date field, worked out once a second.
+fn date() -> [u8; 29] {
+    let now = clock::wall_coarse().as_secs();
+    let (second, mut date) = DATE.get();
+    if second != now {
+        http_date(now, &mut date);
+        DATE.set((now, date));
+    }
+    date
+}
+
 impl Response {
     pub(super) fn new(writer: ResponseWriter) -> Self {
         Self {
@@ -69,9 +86,7 @@ impl Response {
     /// Encodes the head, unless that is done. `known_length`: the whole body's, if it is known.
     pub(super) fn send_head(&mut self, known_length: Option<u64>) {
         if !self.writer.head_sent() {
-            let mut date = [0; 29];
-            http_date(clock::wall_coarse().as_secs(), &mut date);
-            self.writer.send_head(&self.head, known_length, &date);
+            self.writer.send_head(&self.head, known_length, &date());
         }
     }
 

@@ -280,6 +280,10 @@ fn tell_dropped(exchange: &Exchange, status: u16) {
 }
 
 fn close(py: Python<'_>, iterable: &Bound<'_, PyAny>) {
+    // These have nothing to close, and asking costs an exception.
+    if iterable.is_exact_instance_of::<PyList>() || iterable.is_exact_instance_of::<PyTuple>() {
+        return;
+    }
     let closed = match iterable.getattr_opt("close") {
         Ok(Some(close)) => close.call0().map(drop),
         Ok(None) => Ok(()),
