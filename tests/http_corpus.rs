@@ -5,10 +5,12 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rwsgi::http::{
-    Decision, Event, ForwardedRules, Head, HeaderMap, PeerError, Policy, RequestReader, Scheme,
+    Connection, Decision, Event, ForwardedRules, Head, HeaderMap, PeerError, Policy, ProxyProtocol,
+    RequestReader, Scheme,
 };
 
 #[derive(Default)]
@@ -16,6 +18,7 @@ struct Case {
     title: String,
     policy: Policy,
     trusted: bool,
+    peer: Option<IpAddr>,
     input: Vec<u8>,
     eof: bool,
     expected: Vec<String>,
@@ -119,7 +122,7 @@ fn check(case: &Case) -> Option<String> {
 
 /// Drops the optional lines of a transcript that the case does not speak about.
 fn only_mentioned(transcript: Vec<String>, expected: &[String]) -> Vec<String> {
-    const ALWAYS: [&str; 7] = ["head", "body", "end", "close", "error", "closed", "need"];
+    const ALWAYS: [&str; 8] = ["proxied", "head", "body", "end", "close", "error", "closed", "need"];
     let word = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
     let mentioned: Vec<String> = expected.iter().map(|line| word(line)).collect();
     transcript
@@ -137,7 +140,7 @@ struct Run<'a> {
 }
 
 fn run(case: &Case, pieces: &[&[u8]], appetite: Appetite) -> Vec<String> {
-    let reader = RequestReader::new(&Arc::new(case.policy.clone()));
+    let reader = Connection::new(Arc::new(case.policy.clone()), case.peer).reader;
     let mut run = Run { case, reader, body: Vec::new(), lines: Vec::new(), over: false };
     for piece in pieces {
         run.reader.receive(piece);
@@ -156,6 +159,7 @@ impl Run<'_> {
         while !self.over {
             match self.reader.next_event() {
                 Ok(Event::NeedData) => return,
+                Ok(Event::Proxied) => self.proxied(),
                 Ok(Event::Head) => self.head(),
                 Ok(Event::Body) => self.read(appetite),
                 Ok(Event::End) => self.end(),
@@ -163,6 +167,15 @@ impl Run<'_> {
                 Err(fault) => self.fault(&fault),
             }
         }
+    }
+
+    fn proxied(&mut self) {
+        let proxied = self.reader.proxied().unwrap();
+        let mut line = format!("proxied {}", proxied.protocol);
+        if let Some(addresses) = proxied.addresses {
+            write!(line, " {} {}", addresses.client, addresses.proxy).unwrap();
+        }
+        self.lines.push(line);
     }
 
     fn head(&mut self) {
@@ -294,6 +307,15 @@ fn apply(setting: &str, case: &mut Case) {
     let number = || value.parse().unwrap();
     match name {
         "trusted" => case.trusted = true,
+        "peer" => case.peer = Some(value.parse().unwrap()),
+        "proxy_protocol" => {
+            case.policy.proxy_protocol = match value {
+                "v1" => ProxyProtocol::V1,
+                "v2" => ProxyProtocol::V2,
+                "auto" => ProxyProtocol::Auto,
+                _ => panic!("no such proxy_protocol: {value}"),
+            };
+        }
         "limit_request_line" => case.policy.limit_request_line = number(),
         "limit_request_fields" => case.policy.limit_request_fields = number(),
         "limit_request_field_size" => case.policy.limit_request_field_size = number(),
