@@ -54,6 +54,10 @@ impl ReceiveBuffer {
         self.end = (self.end + n).min(self.bytes.len());
     }
 
+    pub(crate) fn allocated(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Received and not yet taken.
     pub(crate) fn unread(&self) -> &[u8] {
         self.bytes.get(self.at..self.end).unwrap_or_default()

@@ -102,10 +102,8 @@ fn addresses_v1<A: FromStr + Into<IpAddr>>(rest: &str) -> Option<Addresses> {
     let (client, proxy) = (address()?, address()?);
     let mut port = || words.next().and_then(port_v1);
     let (client_port, proxy_port) = (port()?, port()?);
-    let addresses = Addresses {
-        client: SocketAddr::new(client, client_port),
-        proxy: SocketAddr::new(proxy, proxy_port),
-    };
+    let addresses =
+        Addresses { client: SocketAddr::new(client, client_port), proxy: SocketAddr::new(proxy, proxy_port) };
     words.next().is_none().then_some(addresses)
 }
 
@@ -117,7 +115,9 @@ fn port_v1(text: &str) -> Option<u16> {
 
 /// Reads the header of version 2. `None` until it is whole; else what it says and how long it is.
 pub(crate) fn decode_v2(bytes: &[u8]) -> Result<Option<(Proxied, usize)>, PeerError> {
-    let Some(&[command, family, high, low]) = bytes.get(V2_SIGNATURE.len()..V2_FIXED) else { return Ok(None) };
+    let Some(&[command, family, high, low]) = bytes.get(V2_SIGNATURE.len()..V2_FIXED) else {
+        return Ok(None);
+    };
     let length = usize::from(u16::from_be_bytes([high, low]));
     let shape = shape_v2(command, family)?;
     if length < 2 * shape.width() + if shape.width() > 0 { 4 } else { 0 } {

@@ -324,9 +324,16 @@ impl RequestReader {
         true
     }
 
+    /// Bytes of memory that the request takes up.
+    pub fn allocated(&self) -> usize {
+        self.input.allocated() + self.decoded.capacity()
+    }
+
     /// Whether no byte of a request has been received: the connection may be closed without harm.
     pub fn is_idle(&self) -> bool {
-        matches!(self.state, State::Proxy { .. } | State::Head) && self.fault.is_none() && self.input.unread().is_empty()
+        matches!(self.state, State::Proxy { .. } | State::Head)
+            && self.fault.is_none()
+            && self.input.unread().is_empty()
     }
 
     /// Bytes received behind the request in hand: pipelined requests, or the first of another protocol after an upgrade.

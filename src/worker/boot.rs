@@ -22,7 +22,7 @@ use super::signals::{self, Surroundings};
 use super::wear::{Limits, Wear};
 use crate::config::Settings;
 use crate::config::kind;
-use crate::http::{HeaderMap, Policy, TrustedPeers};
+use crate::http::{HeaderMap, Policy, ProxyProtocol, TrustedPeers};
 use crate::log::Logs;
 use crate::net::{BindOptions, Listener};
 use crate::py::app;
@@ -30,7 +30,7 @@ use crate::py::failure::LoadError;
 use crate::py::hooks::HookError;
 use crate::scoreboard::{Scoreboard, SlotWriter, Stage};
 use crate::sys::{self, identity::Identity, signals::BlockGuard};
-use crate::wsgi::{Application, Concurrency, ErrorStream, Observers, RequestIds, Server};
+use crate::wsgi::{Application, Concurrency, ErrorStream, Observers, Patience, RequestIds, Server};
 
 /// Exit status when the worker itself, not the application, could not start.
 const BOOT_FAILED: i32 = 3;
@@ -212,6 +212,7 @@ fn parts(py: Python<'_>, boot: Boot, callable: Py<PyAny>, wakeup: OwnedFd) -> Re
         },
         servers,
         policy: Arc::clone(&policy),
+        patience: Arc::new(Patience::of(settings)),
         lifeline: boot.lifeline,
         wakeup,
         reloader: None,
@@ -235,7 +236,6 @@ fn turn(timeout: Duration) -> Duration {
 }
 
 fn policy(settings: &Settings) -> Result<Policy, String> {
-    let entries = settings.mechanics.forwarded_allow_ips.iter().map(String::as_str);
     Ok(Policy {
         limit_request_line: settings.security.limit_request_line,
         limit_request_fields: settings.security.limit_request_fields,
@@ -247,7 +247,18 @@ fn policy(settings: &Settings) -> Result<Policy, String> {
         },
         forwarder_headers: settings.mechanics.forwarder_headers.clone(),
         secure_scheme_headers: settings.mechanics.secure_scheme_headers.clone(),
-        forwarded_allow_ips: TrustedPeers::from_entries(entries)
-            .map_err(|error| format!("forwarded_allow_ips: {error:?}"))?,
+        forwarded_allow_ips: peers("forwarded_allow_ips", &settings.mechanics.forwarded_allow_ips)?,
+        proxy_protocol: match settings.protocols.proxy_protocol {
+            kind::ProxyProtocol::Off => ProxyProtocol::Off,
+            kind::ProxyProtocol::V1 => ProxyProtocol::V1,
+            kind::ProxyProtocol::V2 => ProxyProtocol::V2,
+            kind::ProxyProtocol::Auto => ProxyProtocol::Auto,
+        },
+        proxy_allow_ips: peers("proxy_allow_ips", &settings.protocols.proxy_allow_ips)?,
     })
+}
+
+fn peers(setting: &str, entries: &[String]) -> Result<TrustedPeers, String> {
+    let peers = TrustedPeers::from_entries(entries.iter().map(String::as_str));
+    peers.map_err(|error| format!("{setting}: {error}"))
 }

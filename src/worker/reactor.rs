@@ -16,6 +16,7 @@ use std::{io, mem};
 
 use pyo3::prelude::*;
 
+use super::buffers::Buffers;
 use super::connection::{Connection, Phase, Step};
 use super::life::{self, Stop};
 use super::reloader::Reloader;
@@ -26,7 +27,7 @@ use crate::net::Listener;
 use crate::net::poller::{Interest, Poller};
 use crate::scoreboard::{Scoreboard, SlotWriter, Stage};
 use crate::sys::clock;
-use crate::wsgi::{Application, Server};
+use crate::wsgi::{Application, Patience, Server};
 use stop::Stopping;
 
 /// After descriptors ran out accepting pauses this long, so that the worker does not spin.
@@ -47,6 +48,7 @@ pub(super) struct Parts {
     pub servers: Vec<Server>,
     pub listeners: Arc<Vec<Listener>>,
     pub policy: Arc<Policy>,
+    pub patience: Arc<Patience>,
     pub slot: SlotWriter,
     /// Readable when the master is gone.
     pub lifeline: OwnedFd,
@@ -72,6 +74,7 @@ pub(super) struct Reactor {
     parts: Parts,
     poller: Poller,
     table: Table,
+    buffers: Arc<Buffers>,
     ready: Vec<u64>,
     now: Duration,
     accepting: bool,
@@ -93,6 +96,7 @@ impl Reactor {
         }
         let now = clock::monotonic();
         let mut reactor = Self {
+            buffers: Buffers::new(parts.patience.worker_buffers),
             parts,
             poller,
             table: Table::new(),
@@ -133,6 +137,7 @@ impl Reactor {
             if let Some(reloader) = &mut self.parts.reloader {
                 reloader.look_around(py, self.now);
             }
+            self.resume_reading(py);
             self.look_after_time();
             crate::log::catch_up();
         }
@@ -209,9 +214,11 @@ impl Reactor {
         let now = self.now;
         let Some(connection) = self.table.get_mut(token) else { return };
         let step = match connection.phase {
+            // It is not waited for, so only its end is told.
+            _ if connection.is_paused() => Step::Close,
             Phase::Receiving { .. } => connection.receive(now),
-            Phase::Draining => connection.drain(now),
-            Phase::Lingering { .. } => connection.linger(),
+            Phase::Draining { .. } => connection.drain(now),
+            Phase::Lingering { .. } => connection.linger(now),
         };
         self.perform(py, token, step);
     }
@@ -220,6 +227,7 @@ impl Reactor {
         match step {
             Step::WaitReadable => self.wait_for(token, Interest::Readable),
             Step::WaitWritable => self.wait_for(token, Interest::Writable),
+            Step::Pause => self.wait_for(token, Interest::Nothing),
             Step::Serve => self.serve(py, token),
             Step::Refuse(fault) => self.refuse(token, &fault),
             Step::Close => self.close(token),
@@ -240,6 +248,35 @@ impl Reactor {
         self.parts.slot.idle(self.now);
         self.parts.slot.beat(self.now);
         self.drain(token);
+        self.shed_readers();
+    }
+
+    /// Clients that do not read must not fill the memory: the slowest go first.
+    fn shed_readers(&mut self) {
+        while self.buffers.has_too_much_unread() {
+            let Some(token) = self.table.slowest_reader() else { return };
+            self.give_up(token, "too much waits for clients that do not read (worker_buffers)");
+        }
+    }
+
+    fn give_up(&mut self, token: u64, why: &str) {
+        if let Some(connection) = self.table.get_mut(token) {
+            connection.exchange.give_up(why);
+        }
+        self.close(token);
+    }
+
+    /// Memory has become free: goes on with clients that were not read from for lack of it.
+    fn resume_reading(&mut self, py: Python<'_>) {
+        if !self.buffers.can_resume() {
+            return;
+        }
+        for token in self.table.tokens(Connection::is_paused) {
+            if let Some(connection) = self.table.get_mut(token) {
+                connection.resume(self.now);
+                self.guarded(py, token);
+            }
+        }
     }
 
     fn refuse(&mut self, token: u64, fault: &PeerError) {
@@ -249,15 +286,12 @@ impl Reactor {
     }
 
     /// The rest of the request did not come in time.
-    fn refuse_slow(&mut self, token: u64) {
+    fn refuse_slow(&mut self, token: u64, fault: PeerError) {
         let Some(connection) = self.table.get_mut(token) else { return };
         if connection.is_silent() {
             return self.close(token);
         }
-        if let Some(mut response) = connection.exchange.response() {
-            response.refuse(408, "The request did not come in time");
-        }
-        self.drain(token);
+        self.refuse(token, &fault);
     }
 
     fn drain(&mut self, token: u64) {
@@ -312,13 +346,28 @@ impl Reactor {
         let worn = self.parts.wear.look(now);
         self.wear_out(worn);
         let stopping = self.stopping.as_ref();
-        let is_late = |connection: &Connection| {
-            let stop = stopping.map_or(Duration::MAX, |stopping| stopping.limit(connection));
-            connection.deadline.min(stop) <= now
-        };
-        for token in self.table.tokens(is_late) {
-            let receiving = self.table.get_mut(token).is_some_and(|connection| connection.is_receiving());
-            if receiving { self.refuse_slow(token) } else { self.close(token) }
+        let stop =
+            |connection: &Connection| stopping.map_or(Duration::MAX, |stopping| stopping.limit(connection));
+        let late = self.table.tokens(|connection| connection.deadline.min(stop(connection)) <= now);
+        for token in late {
+            self.end_waiting(token);
+        }
+    }
+
+    /// The time of a client is up, or that of the worker.
+    fn end_waiting(&mut self, token: u64) {
+        let now = self.now;
+        let Some(connection) = self.table.get_mut(token) else { return };
+        match connection.phase {
+            Phase::Receiving { in_body: false } => self.refuse_slow(token, PeerError::HeadTimeout),
+            Phase::Receiving { in_body: true } => self.refuse_slow(token, PeerError::BodyTimeout),
+            Phase::Draining { .. } if connection.deadline <= now => {
+                if !connection.goes_on_reading(now) {
+                    self.give_up(token, "the response is not read");
+                }
+            }
+            Phase::Draining { .. } => self.close(token),
+            Phase::Lingering { .. } => self.close(token),
         }
     }
 }

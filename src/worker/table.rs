@@ -68,6 +68,18 @@ impl Table {
         chosen.collect()
     }
 
+    /// The connection whose client takes its response most slowly.
+    pub(super) fn slowest_reader(&self) -> Option<u64> {
+        let readers = self.tokens(Connection::is_draining);
+        let deadline = |token: &u64| {
+            let entry = self.entries.get(*token as u32 as usize);
+            entry
+                .and_then(|entry| entry.connection.as_ref())
+                .map_or(Duration::MAX, |connection| connection.deadline)
+        };
+        readers.into_iter().min_by_key(deadline)
+    }
+
     /// The connection that has been waiting longest for the rest of a request.
     pub(super) fn oldest_waiting(&self) -> Option<u64> {
         let waiting = self.tokens(Connection::is_receiving);

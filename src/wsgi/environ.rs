@@ -17,7 +17,9 @@ use super::file_wrapper::FileWrapper;
 use super::input::Input;
 use super::start_response::EarlyHints;
 use super::text::native;
-use crate::http::{Decision, Detail, ForwardedRules, Head, PeerError, Policy, Scheme, percent_decode};
+use crate::http::{
+    Addresses, Decision, Detail, ForwardedRules, Head, PeerError, Policy, Proxied, Scheme, percent_decode,
+};
 use crate::net::{Listener, Peer};
 
 /// What `SERVER_SOFTWARE` says, in every environ and in the process's environment.
@@ -210,16 +212,28 @@ fn path(environ: &Bound<'_, PyDict>, head: &Head<'_>, script_name: &[u8]) -> Res
 
 fn connection(environ: &Bound<'_, PyDict>, exchange: &Arc<Exchange>) -> PyResult<()> {
     let py = environ.py();
-    match exchange.peer {
+    match exchange.client() {
         Peer::Ip(address) => {
             environ.set_item(intern!(py, "REMOTE_ADDR"), address.ip().to_string())?;
             environ.set_item(intern!(py, "REMOTE_PORT"), address.port().to_string())?;
         }
         Peer::Unix => environ.set_item(intern!(py, "REMOTE_ADDR"), "")?,
     }
+    if let Some(proxied) = exchange.proxied() {
+        proxy(environ, proxied)?;
+    }
     environ.set_item(intern!(py, "wsgi.input"), Py::new(py, Input::new(Arc::clone(exchange)))?)?;
     environ.set_item(intern!(py, "wsgi.early_hints"), Py::new(py, EarlyHints::new(Arc::clone(exchange)))?)?;
     environ.set_item(intern!(py, "gunicorn.socket"), Py::new(py, ClientSocket::new(Arc::clone(exchange)))?)
+}
+
+fn proxy(environ: &Bound<'_, PyDict>, proxied: &Proxied) -> PyResult<()> {
+    environ.set_item("PROXY_PROTOCOL", proxied.protocol)?;
+    if let Some(Addresses { proxy, .. }) = proxied.addresses {
+        environ.set_item("PROXY_ADDR", proxy.ip().to_string())?;
+        environ.set_item("PROXY_PORT", proxy.port().to_string())?;
+    }
+    Ok(())
 }
 
 /// A unix socket has no host and port: the Host field tells them.

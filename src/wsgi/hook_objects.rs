@@ -29,6 +29,7 @@ pub(super) struct Request {
     #[pyo3(get)]
     scheme: &'static str,
     peer: Peer,
+    client: Peer,
 }
 
 impl Request {
@@ -56,6 +57,7 @@ impl Request {
             },
             scheme: scheme.as_str(),
             peer: exchange.peer,
+            client: exchange.client(),
         })
     }
 }
@@ -92,16 +94,21 @@ impl Request {
     /// `(address, port)`, empty on a unix socket.
     #[getter]
     fn remote_addr<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(match self.peer {
-            Peer::Ip(address) => (address.ip().to_string(), address.port()).into_pyobject(py)?.into_any(),
-            Peer::Unix => "".into_pyobject(py)?.into_any(),
-        })
+        pair(py, self.client)
     }
 
+    /// The other end of the socket, whatever a PROXY header says.
     #[getter]
     fn peer_addr<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.remote_addr(py)
+        pair(py, self.peer)
     }
+}
+
+fn pair(py: Python<'_>, peer: Peer) -> PyResult<Bound<'_, PyAny>> {
+    Ok(match peer {
+        Peer::Ip(address) => (address.ip().to_string(), address.port()).into_pyobject(py)?.into_any(),
+        Peer::Unix => "".into_pyobject(py)?.into_any(),
+    })
 }
 
 #[pyclass(dict, weakref, module = "rwsgi", name = "Response")]

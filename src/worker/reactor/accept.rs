@@ -11,7 +11,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 
 use super::{EXHAUSTED_PAUSE, Reactor, SPECIAL};
-use crate::http;
+use crate::http::{self, PeerError};
 use crate::net::Listener;
 use crate::net::poller::Interest;
 use crate::worker::connection::{Connection, is_exhaustion};
@@ -95,8 +95,9 @@ impl Reactor {
         if self.table.len() >= self.parts.worker_connections {
             self.evict();
         }
-        let protocol = http::Connection::new(Arc::clone(&self.parts.policy));
-        let connection = Connection::new(Exchange::new(stream, peer, protocol), index, self.now);
+        let protocol = http::Connection::new(Arc::clone(&self.parts.policy), peer.ip());
+        let exchange = Exchange::new(stream, peer, protocol, Arc::clone(&self.parts.patience));
+        let connection = Connection::new(exchange, index, self.buffers.share(), self.now);
         let token = self.table.insert(connection);
         self.advance(py, token);
     }
@@ -118,7 +119,7 @@ impl Reactor {
     /// for it to hear. False if there is none.
     fn evict(&mut self) -> bool {
         let Some(token) = self.table.oldest_waiting() else { return false };
-        self.refuse_slow(token);
+        self.refuse_slow(token, PeerError::Crowded);
         self.close(token);
         true
     }

@@ -1,0 +1,126 @@
+//! How much a worker keeps of what its clients have not sent whole, or not read: one account for bodies, one for
+//! responses.
+//!
+//! Owns the sums. What follows from a full account is the reactor's: of bodies no more is read, save a little of each, so
+//! that the small ones get through; of responses the one that moves least is cut off. A [`Share`] that is dropped gives
+//! back what it held. Must never count what the kernel keeps. Read next: `connection.rs`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// Every body may have so much, however much the others have.
+const EACH: usize = 32 * 1024;
+
+#[derive(Debug)]
+pub(super) struct Buffers {
+    limit: usize,
+    bodies: AtomicUsize,
+    responses: AtomicUsize,
+    paused: AtomicUsize,
+}
+
+impl Buffers {
+    pub(super) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self {
+            limit,
+            bodies: AtomicUsize::new(0),
+            responses: AtomicUsize::new(0),
+            paused: AtomicUsize::new(0),
+        })
+    }
+
+    pub(super) fn share(self: &Arc<Self>) -> Share {
+        Share { buffers: Arc::clone(self), body: 0, response: 0, is_paused: false }
+    }
+
+    /// Clients wait to be read from, and so much has become free that it is worth while.
+    pub(super) fn can_resume(&self) -> bool {
+        self.paused.load(Relaxed) > 0 && self.bodies.load(Relaxed) <= self.limit / 8 * 7
+    }
+
+    pub(super) fn has_too_much_unread(&self) -> bool {
+        self.responses.load(Relaxed) > self.limit
+    }
+}
+
+/// What one connection has of it.
+#[derive(Debug)]
+pub(super) struct Share {
+    buffers: Arc<Buffers>,
+    body: usize,
+    response: usize,
+    is_paused: bool,
+}
+
+impl Share {
+    /// The request takes up so much now. True if more of it may be read.
+    pub(super) fn hold_body(&mut self, size: usize) -> bool {
+        account(&self.buffers.bodies, &mut self.body, size);
+        size <= EACH || self.buffers.bodies.load(Relaxed) < self.buffers.limit
+    }
+
+    pub(super) fn hold_response(&mut self, size: usize) {
+        account(&self.buffers.responses, &mut self.response, size);
+    }
+
+    pub(super) fn set_paused(&mut self, paused: bool) {
+        if self.is_paused != paused {
+            self.is_paused = paused;
+            let mut before = usize::from(!paused);
+            account(&self.buffers.paused, &mut before, usize::from(paused));
+        }
+    }
+
+    pub(super) const fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.set_paused(false);
+        self.hold_body(0);
+        self.hold_response(0);
+    }
+}
+
+fn account(total: &AtomicUsize, held: &mut usize, size: usize) {
+    if size >= *held {
+        total.fetch_add(size - *held, Relaxed);
+    } else {
+        total.fetch_sub(*held - size, Relaxed);
+    }
+    *held = size;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_account_keeps_large_bodies_waiting() {
+        let buffers = Buffers::new(100_000);
+        let (mut large, mut small) = (buffers.share(), buffers.share());
+        assert!(large.hold_body(60_000));
+        assert!(!large.hold_body(100_000));
+        large.set_paused(true);
+        assert!(small.hold_body(EACH) && !small.hold_body(EACH + 1));
+        assert!(!buffers.can_resume());
+        small.hold_body(0);
+        large.hold_body(80_000);
+        assert!(buffers.can_resume());
+        drop(large);
+        assert!(!buffers.can_resume());
+        assert_eq!(buffers.bodies.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn responses_have_an_account_of_their_own() {
+        let buffers = Buffers::new(1000);
+        let mut share = buffers.share();
+        share.hold_response(1001);
+        assert!(buffers.has_too_much_unread());
+        drop(share);
+        assert!(!buffers.has_too_much_unread());
+    }
+}
