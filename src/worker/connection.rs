@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::buffers::Share;
 use crate::http::{Event, PeerError, RequestReader};
-use crate::wsgi::{Drained, Exchange, Pace};
+use crate::wsgi::{Drained, Exchange};
 
 /// A client that goes on sending after its answer is listened to so many times as long as one that does not.
 const LINGER_FACTOR: u32 = 5;
@@ -89,6 +89,12 @@ impl Connection {
         self.share.is_paused()
     }
 
+    /// Goes on, whatever the others have.
+    pub(super) fn resume_before_others(&mut self, now: Duration) {
+        self.share.exempt();
+        self.resume(now);
+    }
+
     pub(super) fn resume(&mut self, now: Duration) {
         self.share.set_paused(false);
         self.deadline = now.saturating_add(self.exchange.patience.body.limit);
@@ -115,7 +121,7 @@ impl Connection {
                 Ok(Some(0)) => reader.receive_eof(),
                 Ok(Some(count)) => {
                     if in_body {
-                        self.extend(exchange.patience.body, now, count);
+                        self.deadline = exchange.patience.body.extend(self.deadline, now, count);
                     }
                     reader.filled(count);
                 }
@@ -162,12 +168,6 @@ impl Connection {
         Step::Pause
     }
 
-    /// Bytes give time, as far as the pace allows.
-    fn extend(&mut self, pace: Pace, now: Duration, bytes: usize) {
-        let left = self.deadline.saturating_sub(now);
-        self.deadline = now.saturating_add(pace.after(left, bytes));
-    }
-
     /// Hands the kernel what it takes of the response.
     pub(super) fn drain(&mut self, now: Duration) -> Step {
         let exchange = Arc::clone(&self.exchange);
@@ -189,7 +189,9 @@ impl Connection {
     fn measure(&mut self, taken: usize, now: Duration) {
         let pace = self.exchange.patience.send;
         match self.phase {
-            Phase::Draining { taken: before } => self.extend(pace, now, taken.saturating_sub(before)),
+            Phase::Draining { taken: before } => {
+                self.deadline = pace.extend(self.deadline, now, taken.saturating_sub(before));
+            }
             _ => self.deadline = now.saturating_add(pace.limit),
         }
         self.phase = Phase::Draining { taken };

@@ -16,7 +16,7 @@ use std::{io, mem};
 
 use pyo3::prelude::*;
 
-use super::buffers::Buffers;
+use super::buffers::{Buffers, Resume};
 use super::connection::{Connection, Phase, Step};
 use super::life::{self, Stop};
 use super::reloader::Reloader;
@@ -163,6 +163,9 @@ impl Reactor {
     }
 
     fn wait_limit(&self) -> Duration {
+        if self.buffers.who_resumes() != Resume::Nobody {
+            return Duration::ZERO;
+        }
         let patient = self.table.is_empty() && self.resume.is_none() && self.stopping.is_none();
         if patient { self.parts.turn } else { self.parts.turn.min(self.impatience()) }
     }
@@ -268,14 +271,19 @@ impl Reactor {
 
     /// Memory has become free: goes on with clients that were not read from for lack of it.
     fn resume_reading(&mut self, py: Python<'_>) {
-        if !self.buffers.can_resume() {
-            return;
-        }
-        for token in self.table.tokens(Connection::is_paused) {
-            if let Some(connection) = self.table.get_mut(token) {
-                connection.resume(self.now);
-                self.guarded(py, token);
+        let (resumed, exempt) = match self.buffers.who_resumes() {
+            Resume::Nobody => return,
+            Resume::All => (self.table.tokens(Connection::is_paused), false),
+            Resume::Oldest => (self.table.oldest(Connection::is_paused).into_iter().collect(), true),
+        };
+        for token in resumed {
+            let Some(connection) = self.table.get_mut(token) else { continue };
+            if exempt {
+                connection.resume_before_others(self.now)
+            } else {
+                connection.resume(self.now)
             }
+            self.guarded(py, token);
         }
     }
 

@@ -80,9 +80,9 @@ impl Table {
         readers.into_iter().min_by_key(deadline)
     }
 
-    /// The connection that has been waiting longest for the rest of a request.
-    pub(super) fn oldest_waiting(&self) -> Option<u64> {
-        let waiting = self.tokens(Connection::is_receiving);
+    /// Of the connections for which `choose` is true, the one that was accepted first.
+    pub(super) fn oldest(&self, choose: impl Fn(&Connection) -> bool) -> Option<u64> {
+        let waiting = self.tokens(choose);
         let since = |token: &u64| {
             let entry = self.entries.get(*token as u32 as usize);
             entry

@@ -25,7 +25,7 @@ pub use errors::ErrorStream;
 pub use exchange::Exchange;
 pub use file_wrapper::FileWrapper;
 pub use hooks::RequestHooks;
-pub use patience::{Pace, Patience};
+pub use patience::Patience;
 pub use record::Observers;
 pub use request_id::RequestIds;
 pub use response::Drained;

@@ -45,13 +45,20 @@ impl Pace {
 
     /// What is in the reserve after `bytes` have come, where `left` was in it.
     pub fn after(self, left: Duration, bytes: usize) -> Duration {
+        left.saturating_add(self.earned(bytes)).min(self.limit)
+    }
+
+    /// The same where the reserve lasts until `deadline`, and it is `now`. A deadline that has passed is not forgiven for a
+    /// byte, but for as many as a client sends while the worker is busy with others.
+    pub fn extend(self, deadline: Duration, now: Duration, bytes: usize) -> Duration {
+        deadline.saturating_add(self.earned(bytes)).min(now.saturating_add(self.limit))
+    }
+
+    fn earned(self, bytes: usize) -> Duration {
         match (bytes, self.min_rate) {
-            (0, _) => left,
-            (_, 0) => self.limit,
-            _ => {
-                let earned = Duration::from_secs_f64(bytes as f64 / self.min_rate as f64);
-                left.saturating_add(earned).min(self.limit)
-            }
+            (0, _) => Duration::ZERO,
+            (_, 0) => FOR_EVER,
+            _ => Duration::from_secs_f64(bytes as f64 / self.min_rate as f64),
         }
     }
 }
@@ -113,6 +120,14 @@ mod tests {
         let pace = Pace::new(Duration::from_secs(30), 500);
         assert_eq!(pace.after(SECOND, 1 << 30), Duration::from_secs(30));
         assert_eq!(pace.after(SECOND, 1000), 3 * SECOND);
+    }
+
+    #[test]
+    fn what_is_late_stays_late_unless_much_has_come() {
+        let pace = Pace::new(30 * SECOND, 500);
+        assert!(pace.extend(10 * SECOND, 11 * SECOND, 1) < 11 * SECOND);
+        assert_eq!(pace.extend(10 * SECOND, 50 * SECOND, 1 << 20), 80 * SECOND);
+        assert_eq!(pace.extend(10 * SECOND, 11 * SECOND, 1000), 12 * SECOND);
     }
 
     #[test]

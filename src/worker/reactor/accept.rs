@@ -118,7 +118,7 @@ impl Reactor {
     /// Makes room: the client that has been sending its request for longest is told to come again, without waiting
     /// for it to hear. False if there is none.
     fn evict(&mut self) -> bool {
-        let Some(token) = self.table.oldest_waiting() else { return false };
+        let Some(token) = self.table.oldest(Connection::is_receiving) else { return false };
         self.refuse_slow(token, PeerError::Crowded);
         self.close(token);
         true
