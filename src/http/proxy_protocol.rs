@@ -82,7 +82,7 @@ pub(crate) fn decode_v1(bytes: &[u8]) -> Result<Option<(Proxied, usize)>, PeerEr
     let line = window.get(..end).unwrap_or_default();
     let said = line.strip_suffix(b"\r").and_then(|line| std::str::from_utf8(line).ok()).and_then(line_v1);
     let proxied = said.ok_or_else(|| PeerError::ProxyLine(Detail::new(line.trim_ascii_end())))?;
-    Ok(Some((proxied, end + 1)))
+    Ok(Some((proxied, end.saturating_add(1))))
 }
 
 fn line_v1(line: &str) -> Option<Proxied> {
@@ -120,16 +120,16 @@ pub(crate) fn decode_v2(bytes: &[u8]) -> Result<Option<(Proxied, usize)>, PeerEr
     };
     let length = usize::from(u16::from_be_bytes([high, low]));
     let shape = shape_v2(command, family)?;
-    if length < 2 * shape.width() + if shape.width() > 0 { 4 } else { 0 } {
+    if length < shape.size() {
         return Err(PeerError::ProxyHeader("too short for its addresses"));
     }
-    let Some(block) = bytes.get(V2_FIXED..V2_FIXED + length) else { return Ok(None) };
+    let Some(block) = bytes.get(V2_FIXED..).and_then(|rest| rest.get(..length)) else { return Ok(None) };
     let addresses = match shape {
         Shape::Tcp4 => addresses_v2::<4>(block),
         Shape::Tcp6 => addresses_v2::<16>(block),
         Shape::Local | Shape::Unspecified => None,
     };
-    Ok(Some((Proxied { protocol: shape.name(), addresses }, V2_FIXED + length)))
+    Ok(Some((Proxied { protocol: shape.name(), addresses }, V2_FIXED.saturating_add(length))))
 }
 
 #[derive(Clone, Copy)]
@@ -150,12 +150,12 @@ impl Shape {
         }
     }
 
-    /// Bytes of one address.
-    const fn width(self) -> usize {
+    /// Bytes of two addresses and two ports.
+    const fn size(self) -> usize {
         match self {
             Self::Local | Self::Unspecified => 0,
-            Self::Tcp4 => 4,
-            Self::Tcp6 => 16,
+            Self::Tcp4 => 12,
+            Self::Tcp6 => 36,
         }
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::buffer::ReceiveBuffer;
 use super::chunked::ChunkDecoder;
 use super::error::PeerError;
+use super::fold::Unfolder;
 use super::head::Head;
 use super::head_parser::HeadParser;
 use super::policy::Policy;
@@ -57,6 +58,10 @@ pub struct RequestReader {
     state: State,
     input: ReceiveBuffer,
     parser: HeadParser,
+    /// If folded fields are permitted.
+    unfolder: Option<Unfolder>,
+    /// If methods are turned to upper case.
+    casefold: bool,
     chunks: ChunkDecoder,
     decoded: Vec<u8>,
     decoded_at: usize,
@@ -73,6 +78,8 @@ impl RequestReader {
             state: State::Head,
             input: ReceiveBuffer::default(),
             parser: HeadParser::new(policy),
+            unfolder: policy.leniency.obsolete_folding.then(Unfolder::default),
+            casefold: policy.leniency.casefold_method,
             chunks: ChunkDecoder::new(policy),
             decoded: Vec::new(),
             decoded_at: 0,
@@ -174,7 +181,7 @@ impl RequestReader {
 
     fn advance_head(&mut self) -> Result<Event, PeerError> {
         self.skip_blank_line();
-        if self.parser.advance(self.input.unread())? {
+        if self.parse_head()? {
             self.begin_body();
             return Ok(Event::Head);
         }
@@ -185,13 +192,25 @@ impl RequestReader {
         }
     }
 
+    fn parse_head(&mut self) -> Result<bool, PeerError> {
+        let Some(unfolder) = &mut self.unfolder else { return self.parser.advance(self.input.unread()) };
+        let shown = unfolder.advance(self.input.unread_mut());
+        let visible = self.input.unread().get(..shown.visible).unwrap_or_default();
+        Ok(self.parser.advance(visible)? || self.parser.check_pending(shown.pending).map(|()| false)?)
+    }
+
     /// RFC 9112 section 2.2: one empty line before a request line is not part of it. One only, and CRLF only.
     fn skip_blank_line(&mut self) {
         if !self.skipped_blank && self.input.unread().starts_with(b"\r\n") {
             self.input.take(2);
             self.skipped_blank = true;
-            self.parser.reset();
+            self.forget_head();
         }
+    }
+
+    fn forget_head(&mut self) {
+        self.parser.reset();
+        self.unfolder = self.unfolder.take().map(|_| Unfolder::default());
     }
 
     fn begin_body(&mut self) {
@@ -203,6 +222,9 @@ impl RequestReader {
         };
         let len = self.parser.ranges.len;
         self.input.keep(len);
+        if self.casefold {
+            self.parser.ranges.method.of_mut(self.input.head_mut()).make_ascii_uppercase();
+        }
         let head = Head::new(self.input.head(), &self.parser.ranges);
         self.continue_pending = head.expects_continue() && head.has_body();
     }
@@ -271,11 +293,11 @@ impl RequestReader {
         let n = n.min(self.body().len());
         match &mut self.state {
             State::Fixed { left, announced } => {
-                *left -= n as u64;
+                *left = left.saturating_sub(n as u64);
                 *announced = announced.saturating_sub(n);
                 self.input.take(n);
             }
-            _ => self.decoded_at += n,
+            _ => self.decoded_at = self.decoded_at.saturating_add(n),
         }
         if self.decoded_at == self.decoded.len() {
             self.decoded.clear();
@@ -313,7 +335,7 @@ impl RequestReader {
             self.input.take(self.body().len());
         }
         self.input.release();
-        self.parser.reset();
+        self.forget_head();
         self.chunks.reset();
         self.decoded.clear();
         self.decoded.shrink_to(DECODED_KEEP);
@@ -326,7 +348,7 @@ impl RequestReader {
 
     /// Bytes of memory that the request takes up.
     pub fn allocated(&self) -> usize {
-        self.input.allocated() + self.decoded.capacity()
+        self.input.allocated().saturating_add(self.decoded.capacity())
     }
 
     /// Whether no byte of a request has been received: the connection may be closed without harm.

@@ -12,6 +12,7 @@ pub mod handshakes;
 pub mod identity;
 pub mod memory;
 pub mod reap;
+pub mod reason;
 pub mod send_queue;
 pub mod shared;
 pub mod signals;

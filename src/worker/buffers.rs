@@ -92,6 +92,13 @@ impl Share {
         }
     }
 
+    /// The connection goes on to its next request, of which so much is here.
+    pub(super) fn begin_again(&mut self, body: usize) {
+        self.is_exempt = false;
+        self.hold_response(0);
+        self.hold_body(body);
+    }
+
     /// From now on the limit is not for this one.
     pub(super) fn exempt(&mut self) {
         self.is_exempt = true;

@@ -1,16 +1,19 @@
 //! One client's connection in a reactor: what it waits for, and until when.
 //!
 //! ```text
+//!   ┌───────────────── the next request, if both sides may ──────────────┐
+//!   ▼                                                                   │
 //!   Receiving ──request whole──▶ (served) ──▶ Draining ──▶ Lingering ──▶ closed
 //!       └── fault, or too slow ──▶ error page ──┘              (when the peer may still be sending)
 //! ```
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{io, mem};
 
 use super::buffers::Share;
-use crate::http::{Event, PeerError, RequestReader};
+use crate::http::{Event, PeerError, Policy, RequestReader};
+use crate::net::poller::Interest;
 use crate::wsgi::{Drained, Exchange};
 
 /// A client that goes on sending after its answer is listened to so many times as long as one that does not.
@@ -25,6 +28,8 @@ const BODY_READ: usize = 64 * 1024;
 pub(super) enum Phase {
     /// The request is not complete.
     Receiving { in_body: bool },
+    /// It is, and waits for a thread that is free.
+    Complete,
     /// The kernel has not taken the whole response. The client had taken so much of it when it was looked at last.
     Draining { taken: usize },
     /// The response is out; what the peer still sends is thrown away so that a reset does not destroy it.
@@ -41,6 +46,8 @@ pub(super) enum Step {
     Pause,
     /// A request is there for the application.
     Serve,
+    /// The response is out, and the next request may come, or be here already.
+    Next,
     /// The peer broke the protocol.
     Refuse(PeerError),
     Close,
@@ -50,12 +57,14 @@ pub(super) struct Connection {
     pub exchange: Arc<Exchange>,
     /// Which listener it came from.
     pub listener: usize,
-    /// When it was accepted, and until when it may stay as it is (monotonic).
-    pub accepted: Duration,
+    /// Since when a request is awaited, and until when it may stay as it is (monotonic).
+    pub since: Duration,
     pub deadline: Duration,
     pub phase: Phase,
-    /// The poller knows it.
-    pub registered: bool,
+    /// What the poller waits for; `None` if it does not know the socket.
+    pub interest: Option<Interest>,
+    /// A request was served: the client keeps the connection for others.
+    pub kept: bool,
     share: Share,
 }
 
@@ -65,9 +74,10 @@ impl Connection {
             deadline: now.saturating_add(exchange.patience.head),
             exchange: Arc::new(exchange),
             listener,
-            accepted: now,
+            since: now,
             phase: Phase::Receiving { in_body: false },
-            registered: false,
+            interest: None,
+            kept: false,
             share,
         }
     }
@@ -105,10 +115,17 @@ impl Connection {
         self.is_receiving() && self.exchange.request().is_none_or(|reader| reader.is_idle())
     }
 
-    /// Reads what is there, until the request is complete or nothing more comes.
-    pub(super) fn receive(&mut self, now: Duration) -> Step {
+    /// Reads what is there, until the request is complete or nothing more comes. `keep`: the client may have another one.
+    pub(super) fn receive(&mut self, now: Duration, keep: bool) -> Step {
         let exchange = Arc::clone(&self.exchange);
         let Some(mut reader) = exchange.request() else { return Step::Close };
+        // Pipelined bytes came with the last request.
+        if self.kept
+            && !reader.is_idle()
+            && let Some(step) = self.progress(&exchange, &mut reader, now, keep)
+        {
+            return step;
+        }
         loop {
             let in_body = matches!(self.phase, Phase::Receiving { in_body: true });
             if !self.share.hold_body(reader.allocated()) && in_body {
@@ -127,26 +144,38 @@ impl Connection {
                 }
                 Err(_) => return Step::Close,
             }
-            if let Some(step) = self.proceed(&exchange, &mut reader, now) {
+            if let Some(step) = self.progress(&exchange, &mut reader, now, keep) {
                 return step;
             }
         }
     }
 
-    /// Looks at what has come. `None`: it is not enough.
-    fn proceed(&mut self, exchange: &Exchange, reader: &mut RequestReader, now: Duration) -> Option<Step> {
+    /// What the bytes received amount to; `None` if they are not enough.
+    fn progress(
+        &mut self,
+        exchange: &Exchange,
+        reader: &mut RequestReader,
+        now: Duration,
+        keep: bool,
+    ) -> Option<Step> {
         loop {
             match reader.next_event() {
-                Ok(Event::NeedData) => return None,
+                Ok(Event::NeedData) => {
+                    if mem::take(&mut self.kept) {
+                        self.deadline = now.saturating_add(exchange.patience.head);
+                    }
+                    return None;
+                }
                 Ok(Event::Proxied) => {
                     if let Some(proxied) = reader.proxied() {
                         exchange.set_proxied(*proxied);
                     }
                 }
                 Ok(Event::Head) => {
+                    self.kept = false;
                     self.phase = Phase::Receiving { in_body: true };
                     self.deadline = now.saturating_add(exchange.patience.body.limit);
-                    if !begin(exchange, reader) {
+                    if !begin(exchange, reader, keep) {
                         return Some(Step::Close);
                     }
                     if exchange.patience.request_buffer == 0 {
@@ -159,6 +188,23 @@ impl Connection {
                 Err(fault) => return Some(Step::Refuse(fault)),
             }
         }
+    }
+
+    /// Turns to the next request, which may take until `deadline` to begin. False if the connection has to close.
+    pub(super) fn next(&mut self, policy: &Arc<Policy>, now: Duration, keepalive: Duration) -> bool {
+        self.phase = Phase::Receiving { in_body: false };
+        self.kept = true;
+        self.since = now;
+        self.deadline = now + keepalive;
+        let in_order = Exchange::renew(&mut self.exchange, policy);
+        let held = self.exchange.request().map_or(0, |reader| reader.allocated());
+        self.share.begin_again(held);
+        in_order
+    }
+
+    /// Whether bytes of another request are here.
+    pub(super) fn has_more(&self) -> bool {
+        self.exchange.request().is_some_and(|reader| !reader.is_idle())
     }
 
     /// The client is not to blame, so its time stands still.
@@ -209,10 +255,16 @@ impl Connection {
     /// lose the response (RFC 9112 section 9.6): wait for the peer to close, for a while.
     fn after_response(&mut self, now: Duration) -> Step {
         let linger = self.exchange.patience.linger;
-        let consumed = self
-            .exchange
-            .request()
-            .is_some_and(|reader| reader.body_ended() && reader.pipelined().is_empty());
+        let (persistent, consumed) = match (self.exchange.request(), self.exchange.response()) {
+            (Some(reader), Some(response)) => {
+                let ended = reader.body_ended();
+                (ended && response.writer.is_persistent(), ended && reader.pipelined().is_empty())
+            }
+            _ => (false, false),
+        };
+        if persistent {
+            return Step::Next;
+        }
         if consumed || linger.is_zero() {
             return Step::Close;
         }
@@ -239,11 +291,11 @@ impl Connection {
 }
 
 /// The head is there: the response's side learns of it, and a client that waits for a go-ahead gets one.
-fn begin(exchange: &Exchange, reader: &mut crate::http::RequestReader) -> bool {
+fn begin(exchange: &Exchange, reader: &mut RequestReader, keep: bool) -> bool {
     let Some(mut response) = exchange.response() else { return false };
     let wants_continue = reader.wants_continue();
     let Some(head) = reader.head() else { return false };
-    response.writer.begin(&head, false);
+    response.writer.begin(&head, keep);
     if wants_continue {
         // 100 has no fields, so there is nothing to refuse.
         let _ = response.writer.informational(100, &[]);

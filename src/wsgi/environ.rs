@@ -18,7 +18,8 @@ use super::input::Input;
 use super::start_response::EarlyHints;
 use super::text::native;
 use crate::http::{
-    Addresses, Decision, Detail, ForwardedRules, Head, PeerError, Policy, Proxied, Scheme, percent_decode,
+    Addresses, Client, Decision, Detail, ForwardedRules, Head, PeerError, Policy, Proxied, Scheme,
+    percent_decode,
 };
 use crate::net::{Listener, Peer};
 
@@ -111,15 +112,21 @@ impl Server {
         exchange: &Arc<Exchange>,
     ) -> Result<Bound<'py, PyDict>, EnvironError> {
         let rules = self.rules(exchange);
-        let scheme = rules.apply(head)?.scheme.unwrap_or(Scheme::Http);
+        let forwarded = rules.apply(head)?;
+        let scheme = forwarded.scheme.unwrap_or(Scheme::Http);
+        // What the Host field does not decide: the proxy's word, then the target's.
+        let host = forwarded.host.as_deref().or_else(|| head.authority());
         let environ = self.template.bind(py).copy()?;
         request_line(&environ, head)?;
         let script_name = self.fields(&environ, head, &rules)?;
         path(&environ, head, script_name.unwrap_or(&self.script_name))?;
-        connection(&environ, exchange)?;
+        connection(&environ, exchange, forwarded.client)?;
+        if let Some(host) = host {
+            environ.set_item(intern!(py, "HTTP_HOST"), native(py, host))?;
+        }
         environ.set_item(intern!(py, "wsgi.url_scheme"), scheme.as_str())?;
         if let Some(socket) = &self.unix {
-            unix_server(&environ, head, scheme, socket)?;
+            unix_server(&environ, host.or_else(|| head.host()), scheme, socket)?;
         }
         if let Some(id) = exchange.id() {
             // In place of what the client sent: the application is to see the id that is logged.
@@ -179,13 +186,14 @@ impl Server {
     }
 }
 
-/// `HTTP_` and the name in capitals; the two names that CGI knows go without.
+/// `HTTP_` and the name in capitals; the two names that CGI knows go without. `Content_Length` is not one of them: nothing
+/// but the field that framed the body may say how long it is.
 fn environ_key(name: &[u8]) -> String {
     let upper: String = name.iter().map(|byte| char::from(*byte).to_ascii_uppercase()).collect();
-    let upper = upper.replace('-', "_");
     match upper.as_str() {
-        "CONTENT_TYPE" | "CONTENT_LENGTH" => upper,
-        _ => format!("HTTP_{upper}"),
+        "CONTENT-TYPE" => "CONTENT_TYPE".to_owned(),
+        "CONTENT-LENGTH" => "CONTENT_LENGTH".to_owned(),
+        _ => format!("HTTP_{}", upper.replace('-', "_")),
     }
 }
 
@@ -210,14 +218,18 @@ fn path(environ: &Bound<'_, PyDict>, head: &Head<'_>, script_name: &[u8]) -> Res
     Ok(())
 }
 
-fn connection(environ: &Bound<'_, PyDict>, exchange: &Arc<Exchange>) -> PyResult<()> {
+/// `client`: who the proxy says it is. What the proxy does not say of the port is not made up.
+fn connection(environ: &Bound<'_, PyDict>, exchange: &Arc<Exchange>, client: Option<Client>) -> PyResult<()> {
     let py = environ.py();
-    match exchange.client() {
-        Peer::Ip(address) => {
-            environ.set_item(intern!(py, "REMOTE_ADDR"), address.ip().to_string())?;
-            environ.set_item(intern!(py, "REMOTE_PORT"), address.port().to_string())?;
-        }
-        Peer::Unix => environ.set_item(intern!(py, "REMOTE_ADDR"), "")?,
+    let remote = match (client, exchange.client()) {
+        (Some(client), _) => Some((client.ip, client.port)),
+        (None, Peer::Ip(address)) => Some((address.ip(), Some(address.port()))),
+        (None, Peer::Unix) => None,
+    };
+    let address = remote.map_or_else(String::new, |(ip, _)| ip.to_string());
+    environ.set_item(intern!(py, "REMOTE_ADDR"), address)?;
+    if let Some(port) = remote.and_then(|(_, port)| port) {
+        environ.set_item(intern!(py, "REMOTE_PORT"), port.to_string())?;
     }
     if let Some(proxied) = exchange.proxied() {
         proxy(environ, proxied)?;
@@ -237,10 +249,15 @@ fn proxy(environ: &Bound<'_, PyDict>, proxied: &Proxied) -> PyResult<()> {
 }
 
 /// A unix socket has no host and port: the Host field tells them.
-fn unix_server(environ: &Bound<'_, PyDict>, head: &Head<'_>, scheme: Scheme, socket: &str) -> PyResult<()> {
+fn unix_server(
+    environ: &Bound<'_, PyDict>,
+    host: Option<&[u8]>,
+    scheme: Scheme,
+    socket: &str,
+) -> PyResult<()> {
     let py = environ.py();
     let default_port: &[u8] = if scheme == Scheme::Https { b"443" } else { b"80" };
-    let (name, port) = match head.field("host") {
+    let (name, port) = match host {
         None => (socket.as_bytes(), &b""[..]),
         Some(host) => split_host(host).unwrap_or((host, default_port)),
     };

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
 
 use pyo3::exceptions::PyRuntimeError;
@@ -14,13 +14,13 @@ use pyo3::prelude::*;
 
 use super::patience::Patience;
 use super::response::Response;
-use crate::http::{Connection, PeerError, Proxied, RequestReader};
+use crate::http::{Connection, PeerError, Policy, Proxied, RequestReader};
 use crate::net::{Peer, Stream};
 use crate::sys::clock;
 
 /// The two halves of a connection, its socket, and what went wrong with it.
 pub struct Exchange {
-    pub stream: Stream,
+    pub stream: Arc<Stream>,
     /// The other end of the socket: whom the settings of trust are about.
     pub peer: Peer,
     pub patience: Arc<Patience>,
@@ -38,7 +38,7 @@ pub struct Exchange {
 impl Exchange {
     pub fn new(stream: Stream, peer: Peer, connection: Connection, patience: Arc<Patience>) -> Self {
         Self {
-            stream,
+            stream: Arc::new(stream),
             peer,
             patience,
             proxied: OnceLock::new(),
@@ -79,6 +79,54 @@ impl Exchange {
             until => Duration::from_nanos(until),
         };
         left.min(until.saturating_sub(now))
+    }
+
+    /// Goes on to the connection's next request, if both sides are in order. Objects that the application kept belong to
+    /// the request before, for ever.
+    pub fn renew(this: &mut Arc<Self>, policy: &Arc<Policy>) -> bool {
+        match Arc::get_mut(this) {
+            Some(own) => own.begin_again(),
+            None => Self::succeed(this, policy),
+        }
+    }
+
+    /// Nobody else knows this exchange, so that it can serve again.
+    fn begin_again(&mut self) -> bool {
+        let request = self.request.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let response = self.response.get_mut().unwrap_or_else(PoisonError::into_inner);
+        response.clear();
+        *self.fault.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
+        self.id = OnceLock::new();
+        *self.ended.get_mut() = false;
+        request.next_request()
+    }
+
+    /// The halves move to a new exchange.
+    fn succeed(this: &mut Arc<Self>, policy: &Arc<Policy>) -> bool {
+        let Some((reader, response)) = this.halves(policy) else { return false };
+        let mut next = Self {
+            stream: Arc::clone(&this.stream),
+            peer: this.peer,
+            patience: Arc::clone(&this.patience),
+            proxied: this.proxied.clone(),
+            until: AtomicU64::new(0),
+            request: Mutex::new(reader),
+            response: Mutex::new(response),
+            fault: Mutex::default(),
+            id: OnceLock::new(),
+            ended: AtomicBool::new(false),
+        };
+        let in_order = next.begin_again();
+        *this = Arc::new(next);
+        in_order
+    }
+
+    /// Both, with fresh ones in their places. `None` if a thread of the application is inside one.
+    fn halves(&self, policy: &Arc<Policy>) -> Option<(RequestReader, Response)> {
+        let (mut request, mut response) = (self.request()?, self.response()?);
+        let spare = Connection::new(Arc::clone(policy), None);
+        let reader = std::mem::replace(&mut *request, spare.reader);
+        Some((reader, std::mem::replace(&mut *response, Response::new(spare.writer))))
     }
 
     /// The request side, for the worker. `None` if a thread of the application is inside it.

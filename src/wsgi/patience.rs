@@ -18,8 +18,8 @@ pub struct Patience {
     pub send: Pace,
     /// For a client that has its answer and has not sent everything. Zero: it is not waited for.
     pub linger: Duration,
-    /// From its call on, an application waits for its client until then: longer, and the master would take the worker for
-    /// stuck.
+    /// From its call on, an application waits for its client until then: longer, and the master would take a worker with
+    /// one thread for stuck.
     pub application: Duration,
     /// Bytes of a body before the application is called.
     pub request_buffer: usize,
@@ -71,8 +71,12 @@ impl Patience {
             body: Pace::new(clients.body_timeout, clients.body_min_rate),
             send: Pace::new(clients.send_timeout, clients.send_min_rate),
             linger: clients.linger_timeout,
-            // What the application itself does takes time as well.
-            application: unless_zero(settings.workers.timeout.mul_f64(0.8)),
+            application: if settings.workers.threads > 1 {
+                FOR_EVER
+            } else {
+                // What the application itself does takes time as well.
+                unless_zero(settings.workers.timeout.mul_f64(0.8))
+            },
             request_buffer: size(clients.request_buffer),
             response_buffer: size(clients.response_buffer),
             worker_buffers: match size(clients.worker_buffers) {

@@ -63,6 +63,13 @@ impl Response {
         }
     }
 
+    /// For the next response. What is unsent of the last one stays.
+    pub(super) fn clear(&mut self) {
+        self.head.clear();
+        self.error_status = None;
+        self.writer.await_request();
+    }
+
     /// Encodes the head, unless that is done. `known_length`: the whole body's, if it is known.
     pub(super) fn send_head(&mut self, known_length: Option<u64>) {
         if !self.writer.head_sent() {

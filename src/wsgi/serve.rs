@@ -263,7 +263,21 @@ fn finish(exchange: &Exchange) -> bool {
     if finish.missing > 0 {
         log::warn!("{} bytes short of its Content-Length: {}", finish.missing, line(exchange));
     }
+    if finish.excess > 0 {
+        log::warn!("{} bytes beyond its Content-Length were cut: {}", finish.excess, line(exchange));
+    }
+    if response.writer.dropped_body() {
+        tell_dropped(exchange, response.status());
+    }
     finish.persistent
+}
+
+/// In gunicorn's words.
+fn tell_dropped(exchange: &Exchange, status: u16) {
+    let reader = exchange.request();
+    let Some(head) = reader.as_ref().and_then(|reader| reader.head()) else { return };
+    let facts = format!("(method={} status={status})", head.method());
+    log::warn!("WSGI app sent body bytes on a no-body response {facts}; they are dropped");
 }
 
 fn close(py: Python<'_>, iterable: &Bound<'_, PyAny>) {

@@ -18,8 +18,8 @@ section! {
 
         /// Seconds a client may pause while it sends a body.
         ///
-        /// Then it gets 408; an application that is reading the body gets an `OSError`. While an application waits
-        /// for its client, all pauses together end before the worker's timeout does. 0 is for ever.
+        /// Then it gets 408; an application that is reading the body gets an `OSError`. In a worker with one thread
+        /// that waits for its client, all waits of a request end before the worker's timeout does. 0 is for ever.
         body_timeout: Seconds = Duration::from_secs(30) => {
             flags: &["--body-timeout"], metavar: "SECONDS", live: Live::Workers,
         }
@@ -42,9 +42,9 @@ section! {
         /// Only while there is something for it, and measured as body_min_rate is. 0 is any.
         send_min_rate: Count = 500 => { flags: &["--send-min-rate"], metavar: "BYTES", live: Live::Workers }
 
-        /// Seconds to listen to a client that was answered before it had sent everything.
+        /// Seconds to listen to a client that has its answer.
         ///
-        /// Closing the connection under what it sends could destroy the answer. One that goes on sending is listened
+        /// Closing the connection under what it still sends could destroy the answer. One that goes on is listened
         /// to for five times as long. 0 closes at once.
         linger_timeout: Seconds = Duration::from_secs(2) => {
             flags: &["--linger-timeout"], metavar: "SECONDS", live: Live::Workers,
@@ -64,9 +64,9 @@ section! {
             flags: &["--response-buffer"], metavar: "SIZE", live: Live::Workers,
         }
 
-        /// Most that a worker keeps of all bodies and, again, of all responses.
+        /// Most that a worker keeps of bodies, and of responses.
         ///
-        /// Of bodies beyond it no more is read until others are through, save the first 32K of each. Of responses
+        /// For each of the two: all together. Of bodies beyond it no more is read until others are through, save the first 32K of each. Of responses
         /// beyond it the one that is read most slowly is cut off. 0 is no limit.
         worker_buffers: Size = 64 << 20 => {
             flags: &["--worker-buffers"], metavar: "SIZE", live: Live::Workers,

@@ -8,8 +8,6 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pyo3::prelude::*;
-
 use super::{EXHAUSTED_PAUSE, Reactor, SPECIAL};
 use crate::http::{self, PeerError};
 use crate::net::Listener;
@@ -22,11 +20,12 @@ const COMPLAINT_PAUSE: Duration = Duration::from_secs(10);
 
 impl Reactor {
     pub(super) fn start_accepting(&mut self) -> io::Result<()> {
-        for (index, listener) in self.parts.listeners.iter().enumerate() {
-            self.poller.add(listener, SPECIAL | index as u64, self.listener_interest())?;
-        }
-        self.accepting = true;
         self.resume = None;
+        if !mem::replace(&mut self.accepting, true) {
+            for (index, listener) in self.parts.listeners.iter().enumerate() {
+                self.poller.add(listener, SPECIAL | index as u64, self.listener_interest())?;
+            }
+        }
         Ok(())
     }
 
@@ -77,17 +76,25 @@ impl Reactor {
         if self.parts.siblings { Interest::Exclusive } else { Interest::Readable }
     }
 
-    /// Takes one connection, and serves it at once if its request is there.
-    pub(super) fn accept(&mut self, py: Python<'_>, index: usize) {
-        if !self.accepting {
-            return;
+    /// Takes one connection. Its token, if its request is there already.
+    pub(super) fn accept(&mut self, index: usize) -> Option<u64> {
+        if self.saturated {
+            self.stop_accepting();
         }
-        let Some(listener) = self.parts.listeners.get(index) else { return };
+        if !self.accepting {
+            return None;
+        }
+        let listeners = Arc::clone(&self.parts.listeners);
+        let listener = listeners.get(index)?;
         let (stream, peer) = match listener.accept() {
             Ok(accepted) => accepted,
-            Err(error) if is_exhaustion(&error) => return self.on_exhaustion(&error),
-            // None waits after all, or the client went away again.
-            Err(_) => return,
+            Err(error) => {
+                // Else none waits after all, or the client went away again.
+                if is_exhaustion(&error) {
+                    self.on_exhaustion(&error);
+                }
+                return None;
+            }
         };
         if self.parts.siblings {
             self.take_turns(index, listener);
@@ -98,8 +105,8 @@ impl Reactor {
         let protocol = http::Connection::new(Arc::clone(&self.parts.policy), peer.ip());
         let exchange = Exchange::new(stream, peer, protocol, Arc::clone(&self.parts.patience));
         let connection = Connection::new(exchange, index, self.buffers.share(), self.now);
-        let token = self.table.insert(connection);
-        self.advance(py, token);
+        let token = self.table.insert(Box::new(connection));
+        self.advance(token)
     }
 
     /// Descriptors or memory ran out. A client that is still sending its request gives way; if there is none, accepting
