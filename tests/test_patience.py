@@ -13,12 +13,14 @@ BODY = encode("POST", "/bodies/error", ("Content-Length", "1000000"), body=b"x" 
 LARGE = encode("POST", "/bodies/error", ("Content-Length", "10000000"), body=b"x" * (1 << 20))
 
 
-@pytest.fixture(scope="module")
-def impatient(module_serve: Callable[..., Running]) -> Running:
+@pytest.fixture(scope="module", params=["sync", "gthread"])
+def impatient(request: pytest.FixtureRequest, module_serve: Callable[..., Running]) -> Running:
     limits = ("head", "body", "send")
+    threads = ("--threads", "2") if request.param == "gthread" else ()
     return module_serve(
+        *threads,
         *(word for limit in limits for word in (f"--{limit}-timeout", "1")),
-        *("--timeout", "20", "--linger-timeout", "1"),
+        *("--timeout", "20", "--linger-timeout", "1", "--limit-request-body", "60000000"),
         app="cases:app",
     )
 
@@ -149,6 +151,7 @@ REFUSED = {
     "a bad head": (b"GET / HTTP/1.1\r\nbad name: x\r\n\r\n", 400),
     "a long line": (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n", 414),
     "a bad chunk": (encode("POST", "/bodies/echo", ("Transfer-Encoding", "chunked"), body=b"zz\r\n"), 400),
+    "too large a body": (encode("POST", "/bodies/echo", ("Content-Length", "70000000")), 413),
     "a body that nobody reads": (encode("POST", "/hello/app", ("Content-Length", "50000000")), 200),
 }
 

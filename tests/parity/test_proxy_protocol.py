@@ -154,3 +154,14 @@ def test_hooks_see_the_client(serve, tmp_path) -> None:
     server = serve("--proxy-protocol", "v1", "-c", str(config), app="cases:app")
     assert exchange(server.address, V1 + encode("GET", "/hello/app")).status == 200
     assert "('192.0.2.1', 56324) by" in server.wait_log("by 127.0.0.1")
+
+
+@pytest.mark.better("The client that a PROXY header tells of is that of every request of the connection.")
+def test_it_holds_for_the_whole_connection(serve) -> None:
+    server = serve("--proxy-protocol", "auto", "-k", "gthread", "--threads", "2", app="cases:app")
+    with Connection(server.address) as connection:
+        connection.send(V1)
+        for _ in range(3):
+            connection.send(encode("GET", "/bodies/describe"))
+            described = json.loads(connection.response().body)
+            assert {key: described.get(key) for key in TOLD} == TOLD
