@@ -61,7 +61,9 @@ def test_ipv6(proxied: Running, header: bytes) -> None:
 
 def test_it_is_in_the_access_log(proxied: Running) -> None:
     assert exchange(proxied.address, V1 + encode("GET", "/hello/app?logged")).status == 200
-    lines = eventually(lambda: [line for line in proxied.stdout.splitlines() if "?logged" in line], "the line")
+    lines = eventually(
+        lambda: [line for line in proxied.stdout.splitlines() if "?logged" in line], "the line"
+    )
     assert lines[0].startswith("192.0.2.1 - - [")
 
 
