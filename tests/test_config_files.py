@@ -127,7 +127,7 @@ def test_the_first_default_file_is_read(printed, first: int) -> None:
         ("bind = ':0'\nworkers = 'many'\n", "rwsgi.toml:2: invalid value for workers: 'many': must be"),
         ("timeout = 1.5\n", "rwsgi.toml:1: invalid value for timeout: 1.5"),
         ("workers = true\n", "rwsgi.toml:1: invalid value for workers: True"),
-        ("threads = 2\n", "rwsgi.toml:1: "),
+        ("dirty_workers = 2\n", "rwsgi.toml:1: dirty_workers is not supported yet: "),
         ("workers = 2\nbind = [\n", "rwsgi.toml:2: not TOML: "),
         ("on_exit = 'hello.nope'\n", "rwsgi.toml:1: invalid value for on_exit: 'hello.nope': Can not load"),
         ("config = 'x.py'\n", "rwsgi.toml:1: a config file cannot name another one"),

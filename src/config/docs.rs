@@ -22,7 +22,7 @@ a flag, in the environment `RWSGI_` and its name in capitals. Where several set 
 4. the arguments in `RWSGI_CMD_ARGS`, else in `GUNICORN_CMD_ARGS`;
 5. the command line.
 
-Under `pserve` the section `[server:…]` of its ini file stands in the place of 4 and 5.
+Under `pserve` the section `[server:NAME]` of its ini file stands in the place of 4 and 5.
 
 A list replaces the list below it; nothing is appended. In a variable the items of a list are separated by
 spaces and may be quoted as in a shell; an empty variable counts as unset where an empty text is no value. Long

@@ -15,6 +15,11 @@ pub(super) fn message(error: &clap::Error) -> String {
     let first = text.lines().next().unwrap_or_default();
     let first = first.strip_prefix("error: ").unwrap_or(first);
     let first = first.strip_suffix(" found").unwrap_or(first);
+    if let Some(ContextValue::Strings(values)) = error.get(ContextKind::ValidValue)
+        && !values.is_empty()
+    {
+        return format!("{first}; possible values: {}", values.join(", "));
+    }
     match meant(error) {
         Some(flags) => format!("{first}; did you mean {flags}?"),
         None => first.to_owned(),

@@ -131,6 +131,31 @@ def test_no_application(run, ini: Path) -> None:
     assert "Failed to find application object: 'nothing'" in stderr
 
 
+@pytest.fixture
+def embedded(kind, tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """The command as a class, which programs make objects of."""
+    started: list[Running] = []
+
+    def embedded(*arguments: str) -> Running:
+        home, port = servers.scratch(tmp_path), servers.free_port()
+        program = replace(kind, program=(sys.executable, "-m", f"{kind.name}.app.wsgiapp"))
+        words = ["-b", f"127.0.0.1:{port}", *arguments]
+        process = servers.launch(program, words, home, cwd=tmp_path, env={"PYTHONPATH": str(APPS)})
+        started.append(Running(kind, process, ("127.0.0.1", port), home))
+        eventually(started[-1].listening, "the server listens")
+        return started[-1]
+
+    yield embedded
+    for server in started:
+        server.clean_up()
+
+
+def test_the_command_as_a_class(embedded, ini: Path) -> None:
+    server = embedded("--paste", "app.ini#admin", "--paste-global", "who=me", "hello:app")
+    assert made_from(server)["local"] == {"greeting": "welcome", "for": "me"}
+    assert server.stop() == 0
+
+
 def test_a_missing_file(run, tmp_path: Path) -> None:
     status, _, stderr = run("--paste", "absent.ini", cwd=tmp_path)
     assert status == 1

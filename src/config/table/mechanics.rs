@@ -80,7 +80,7 @@ section! {
         /// `FILE.ini`, or `FILE.ini#NAME` for another section than `[app:main]`; a relative path starts where the
         /// server was started. PasteDeploy must be installed. It comes before an `APP_MODULE` or `wsgi_app` of the same
         /// source. If the file has a section `[loggers]`, it is the `logconfig` where nothing else is. Its sections
-        /// `[server:…]` are not read: they are for `pserve`, where `use = egg:rwsgi#main` names this server.
+        /// `[server:NAME]` are not read: they are for `pserve`, where `use = egg:rwsgi#main` names this server.
         paste: PasteUri = None => {
             flags: &["--paste", "--paster"], metavar: "FILE", live: Live::Workers,
         }
