@@ -351,6 +351,13 @@ impl RequestReader {
         self.input.allocated().saturating_add(self.decoded.capacity())
     }
 
+    /// The request is answered: nobody will read what is here of its body.
+    pub fn shed_body(&mut self) {
+        self.consume(self.body().len());
+        self.decoded.shrink_to(DECODED_KEEP);
+        self.input.shrink();
+    }
+
     /// Whether no byte of a request has been received: the connection may be closed without harm.
     pub fn is_idle(&self) -> bool {
         matches!(self.state, State::Proxy { .. } | State::Head)

@@ -224,11 +224,20 @@ impl Connection {
                 self.after_response(now)
             }
             Ok(Drained::Partly) => {
+                self.shed_body();
                 self.share.hold_response(response.allocated());
                 self.measure(response.taken(&exchange.stream), now);
                 Step::WaitWritable
             }
             Err(_) => Step::Close,
+        }
+    }
+
+    /// Its client may take a while yet, and nobody wants it any more.
+    fn shed_body(&mut self) {
+        if let Some(mut reader) = self.exchange.request() {
+            reader.shed_body();
+            self.share.hold_body(reader.allocated());
         }
     }
 
@@ -268,6 +277,7 @@ impl Connection {
         if consumed || linger.is_zero() {
             return Step::Close;
         }
+        self.shed_body();
         self.share.hold_response(0);
         self.exchange.stream.finish_writing();
         self.phase = Phase::Lingering { end: now + linger * LINGER_FACTOR };
