@@ -54,8 +54,9 @@ class Case:
             if name == "trusted":
                 words["--forwarded-allow-ips"] = PEER
             elif server == "rwsgi" or name not in OWN:
-                # gunicorn's one flag with an underscore.
+                # gunicorn's flags that are not the setting's name.
                 flag = name.replace("_", "-").replace("field-size", "field_size")
+                flag = flag.replace("proxy-allow-ips", "proxy-allow-from")
                 words[f"--{flag}"] = value
         return tuple(word for pair in words.items() for word in pair if word)
 

@@ -9,7 +9,7 @@ mod transcript;
 
 use std::fmt::Write as _;
 
-use rwsgi::http::{HeaderMap, Policy, TrustedPeers};
+use rwsgi::http::{HeaderMap, Policy, ProxyProtocol, TrustedPeers};
 use transcript::{Appetite, Peer, escape};
 
 /// The peer of every case, as in test_corpus.py.
@@ -133,7 +133,7 @@ fn check(case: &Case) -> Option<String> {
 
 /// Drops the optional lines of a transcript that the case does not speak about.
 fn only_mentioned(transcript: Vec<String>, expected: &[String]) -> Vec<String> {
-    const ALWAYS: [&str; 7] = ["head", "body", "end", "close", "error", "closed", "need"];
+    const ALWAYS: [&str; 8] = ["proxied", "head", "body", "end", "close", "error", "closed", "need"];
     let word = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
     let mentioned: Vec<String> = expected.iter().map(|line| word(line)).collect();
     transcript
@@ -200,6 +200,15 @@ fn apply(setting: &str, case: &mut Case) {
         "permit_unconventional_http_version" => leniency.unconventional_version = true,
         "casefold_http_method" => leniency.casefold_method = true,
         "limit_request_body" => case.policy.limit_request_body = value.parse().unwrap(),
+        "proxy_allow_ips" => case.policy.proxy_allow_ips = TrustedPeers::parse(value).unwrap(),
+        "proxy_protocol" => {
+            case.policy.proxy_protocol = match value {
+                "v1" => ProxyProtocol::V1,
+                "v2" => ProxyProtocol::V2,
+                "auto" => ProxyProtocol::Auto,
+                _ => panic!("no such proxy_protocol: {value}"),
+            };
+        }
         "limit_request_line" => case.policy.limit_request_line = number(),
         "limit_request_fields" => case.policy.limit_request_fields = number(),
         "limit_request_field_size" => case.policy.limit_request_field_size = number(),

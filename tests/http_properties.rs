@@ -189,7 +189,7 @@ proptest! {
         name in "[A-Za-z-]{1,6}[: \r\n]?",
         value in "[!-~ \t]{0,4}(\r|\n|\r\n|\0|\u{7f}|\u{e9}|a: b)?[!-~]{0,4}",
     ) {
-        let mut connection = Connection::new(Arc::new(Policy::default()));
+        let mut connection = Connection::new(Arc::new(Policy::default()), None);
         connection.reader.receive(b"GET / HTTP/1.1\r\n\r\n");
         connection.reader.next_event().unwrap();
         connection.begin_response(true);

@@ -11,7 +11,7 @@ const DATE: &[u8; 29] = b"Sun, 06 Nov 1994 08:49:37 GMT";
 
 /// A connection with this request in hand, and its response begun.
 fn begun(request: &str) -> Connection {
-    let mut connection = Connection::new(Arc::new(Policy::default()));
+    let mut connection = Connection::new(Arc::new(Policy::default()), None);
     connection.reader.receive(request.as_bytes());
     connection.reader.next_event().unwrap();
     assert!(connection.begin_response(true));
@@ -418,7 +418,7 @@ fn error_pages() {
     assert!(output(&connection.writer).ends_with("Content-Length: 141\r\n\r\n"));
 
     // The peer's fault came before any head: nothing was begun.
-    let mut connection = Connection::new(Arc::new(Policy::default()));
+    let mut connection = Connection::new(Arc::new(Policy::default()), None);
     connection.reader.receive(b"<get> / HTTP/1.1\r\n");
     let fault = connection.reader.next_event().unwrap_err();
     connection.writer.error_response(fault.status(), &fault.page_message());

@@ -65,6 +65,10 @@ impl ReceiveBuffer {
         self.end = self.end.saturating_add(n).min(self.bytes.len());
     }
 
+    pub(crate) fn allocated(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Received and not yet taken.
     pub(crate) fn unread(&self) -> &[u8] {
         self.bytes.get(self.at..self.end).unwrap_or_default()
@@ -92,6 +96,14 @@ impl ReceiveBuffer {
     pub(crate) fn head_mut(&mut self) -> &mut [u8] {
         let range = self.head_range();
         self.bytes.get_mut(range).unwrap_or_default()
+    }
+
+    /// Gives back what is not needed while no more is read.
+    pub(crate) fn shrink(&mut self) {
+        if self.at == self.end && self.bytes.len() > KEEP {
+            self.bytes = self.head().to_vec();
+            (self.base, self.at, self.end) = (0, self.kept, self.kept);
+        }
     }
 
     /// Forgets the head; unread bytes stay.
@@ -139,6 +151,11 @@ mod tests {
         assert_eq!(buffer.head(), b"head");
         assert_eq!(buffer.unread().len(), 100_006);
         buffer.take(100_006);
+        buffer.shrink();
+        assert_eq!((buffer.head(), buffer.bytes.len()), (&b"head"[..], 4));
+        receive(&mut buffer, b"next");
+        assert_eq!((buffer.head(), buffer.unread()), (&b"head"[..], &b"next"[..]));
+        buffer.take(4);
         buffer.release();
         assert!(buffer.bytes.len() <= KEEP);
     }

@@ -6,7 +6,7 @@
 //! One connection is a [`RequestReader`] and a [`ResponseWriter`], side by side in [`Connection`]:
 //!
 //! ```text
-//!   reader:  Head ──► Body ──► End ──next_request()──► Head ...      writer:  begin ──► send_head ──► send_body* ──► finish
+//!   reader:  (Proxied ──►) Head ──► Body ──► End ──next_request()──► Head ...      writer:  begin ──► send_head ──► send_body* ──► finish
 //!             │        │                                                        └── informational*      └── abort
 //!             └────────┴──► Failed (for good: after a fault no further byte of the peer is looked at)
 //! ```
@@ -43,6 +43,7 @@ mod head_parser;
 mod hops;
 mod host;
 mod policy;
+mod proxy_protocol;
 mod reader;
 mod response_head;
 mod status;
@@ -57,6 +58,7 @@ pub use forwarded::{Decision, Forwarded, ForwardedRules, Scheme};
 pub use head::{Head, Version};
 pub use hops::Client;
 pub use policy::{HeaderMap, Leniency, Policy};
+pub use proxy_protocol::{Addresses, Proxied, ProxyProtocol};
 pub use reader::{Event, RequestReader};
 pub use response_head::ResponseHead;
 pub use status::reason;

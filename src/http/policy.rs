@@ -2,6 +2,7 @@
 //! The defaults are gunicorn's strict ones. Raw setting values go in as they are; the effective limits, with gunicorn's
 //! meanings of 0 and its clamps, are computed here and nowhere else.
 
+use super::proxy_protocol::ProxyProtocol;
 use super::trusted::TrustedPeers;
 
 const REQUEST_LINE_MAX: usize = 8190;
@@ -58,6 +59,9 @@ pub struct Policy {
     /// Upper-case, dashed name of a field, and its value that means https.
     pub secure_scheme_headers: Vec<(String, String)>,
     pub forwarded_allow_ips: TrustedPeers,
+    /// Whether connections begin with a PROXY header, and who may send one.
+    pub proxy_protocol: ProxyProtocol,
+    pub proxy_allow_ips: TrustedPeers,
     /// Whether a trusted peer's `Forwarded` (RFC 7239) is believed.
     pub trust_forwarded_header: bool,
 }
@@ -79,6 +83,8 @@ impl Default for Policy {
                 pair("X-FORWARDED-SSL", "on"),
             ],
             forwarded_allow_ips: TrustedPeers::loopback(),
+            proxy_protocol: ProxyProtocol::Off,
+            proxy_allow_ips: TrustedPeers::loopback(),
             trust_forwarded_header: false,
         }
     }

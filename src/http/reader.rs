@@ -4,6 +4,7 @@
 //! is a fault and never an `End`; a `Content-Length` body is read where it was received, uncopied; a chunked one is decoded
 //! into one reused buffer. All costs are linear in the bytes received. Read next: `head_parser.rs`, `chunked.rs`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::buffer::ReceiveBuffer;
@@ -13,6 +14,7 @@ use super::fold::Unfolder;
 use super::head::Head;
 use super::head_parser::HeadParser;
 use super::policy::Policy;
+use super::proxy_protocol::{self, Preface, Proxied, ProxyProtocol};
 
 /// A decoded-body buffer larger than this is given back between requests.
 const DECODED_KEEP: usize = 64 * 1024;
@@ -22,6 +24,8 @@ const DECODED_KEEP: usize = 64 * 1024;
 pub enum Event {
     /// Nothing more without another read.
     NeedData,
+    /// The connection's PROXY header is whole: see `proxied()`.
+    Proxied,
     /// A request's head is whole: see `head()`.
     Head,
     /// `body()` has more than it had at the last event.
@@ -34,6 +38,11 @@ pub enum Event {
 
 #[derive(Debug)]
 enum State {
+    /// The connection may begin with a PROXY header, which is refused if this peer may send none.
+    Proxy {
+        versions: ProxyProtocol,
+        refused: Option<IpAddr>,
+    },
     Head,
     /// Bytes of a fixed body the application has not consumed, and how many of them were announced.
     Fixed {
@@ -56,6 +65,7 @@ pub struct RequestReader {
     chunks: ChunkDecoder,
     decoded: Vec<u8>,
     decoded_at: usize,
+    proxied: Option<Proxied>,
     fault: Option<PeerError>,
     eof: bool,
     skipped_blank: bool,
@@ -73,11 +83,32 @@ impl RequestReader {
             chunks: ChunkDecoder::new(policy),
             decoded: Vec::new(),
             decoded_at: 0,
+            proxied: None,
             fault: None,
             eof: false,
             skipped_blank: false,
             continue_pending: false,
         }
+    }
+
+    /// Before the first byte: what the policy says of PROXY headers from `peer`.
+    pub(super) fn expect_proxy(&mut self, policy: &Policy, peer: Option<IpAddr>) {
+        let versions = policy.proxy_protocol;
+        if versions != ProxyProtocol::Off {
+            let refused = peer.filter(|_| !policy.proxy_allow_ips.contains(peer));
+            self.state = State::Proxy { versions, refused };
+        }
+    }
+
+    /// What the connection's PROXY header says, if it began with one.
+    pub fn proxied(&self) -> Option<&Proxied> {
+        self.proxied.as_ref()
+    }
+
+    /// The driver has a fault to tell, such as a peer that is too slow: it is as good as one of the bytes.
+    pub fn fail(&mut self, fault: PeerError) {
+        self.continue_pending = false;
+        self.fault.get_or_insert(fault);
     }
 
     /// Initialised room for at least `min` bytes, to read(2) into. Say how many came with [`Self::filled`].
@@ -106,7 +137,8 @@ impl RequestReader {
         if let Some(fault) = &self.fault {
             return Err(fault.clone());
         }
-        let event = match &self.state {
+        let event = match self.state {
+            State::Proxy { versions, refused } => self.advance_proxy(versions, refused),
             State::Head => self.advance_head(),
             State::Fixed { .. } => self.advance_fixed(),
             State::Chunked => self.advance_chunked(),
@@ -116,6 +148,35 @@ impl RequestReader {
             self.fault = Some(fault.clone());
         }
         event
+    }
+
+    fn advance_proxy(
+        &mut self,
+        versions: ProxyProtocol,
+        refused: Option<IpAddr>,
+    ) -> Result<Event, PeerError> {
+        let bytes = self.input.unread();
+        let decoded = match (versions.recognise(bytes), refused) {
+            (Preface::Unclear, _) if !self.eof => return Ok(Event::NeedData),
+            // None is due: the proxy's own health check, or whoever else can reach the port.
+            (Preface::Unclear | Preface::Absent, _) => {
+                self.state = State::Head;
+                return self.advance_head();
+            }
+            (_, Some(peer)) => return Err(PeerError::ProxyForbidden(peer)),
+            (Preface::V1, None) => proxy_protocol::decode_v1(bytes)?,
+            (Preface::V2, None) => proxy_protocol::decode_v2(bytes)?,
+        };
+        match decoded {
+            Some((proxied, length)) => {
+                self.input.take(length);
+                self.proxied = Some(proxied);
+                self.state = State::Head;
+                Ok(Event::Proxied)
+            }
+            None if self.eof => Err(PeerError::HeadTruncated),
+            None => Ok(Event::NeedData),
+        }
     }
 
     fn advance_head(&mut self) -> Result<Event, PeerError> {
@@ -249,7 +310,7 @@ impl RequestReader {
         match self.state {
             State::Fixed { left, .. } => self.body().len() as u64 == left,
             State::Chunked => self.chunks.is_done(),
-            State::Head => false,
+            State::Proxy { .. } | State::Head => false,
         }
     }
 
@@ -285,9 +346,23 @@ impl RequestReader {
         true
     }
 
+    /// Bytes of memory that the request takes up.
+    pub fn allocated(&self) -> usize {
+        self.input.allocated().saturating_add(self.decoded.capacity())
+    }
+
+    /// The request is answered: nobody will read what is here of its body.
+    pub fn shed_body(&mut self) {
+        self.consume(self.body().len());
+        self.decoded.shrink_to(DECODED_KEEP);
+        self.input.shrink();
+    }
+
     /// Whether no byte of a request has been received: the connection may be closed without harm.
     pub fn is_idle(&self) -> bool {
-        matches!(self.state, State::Head) && self.fault.is_none() && self.input.unread().is_empty()
+        matches!(self.state, State::Proxy { .. } | State::Head)
+            && self.fault.is_none()
+            && self.input.unread().is_empty()
     }
 
     /// Bytes received behind the request in hand: pipelined requests, or the first of another protocol after an upgrade.

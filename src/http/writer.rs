@@ -279,6 +279,11 @@ impl ResponseWriter {
         self.output.get(self.sent..).unwrap_or_default()
     }
 
+    /// Bytes of memory that it takes up.
+    pub fn allocated(&self) -> usize {
+        self.output.capacity()
+    }
+
     /// `n` bytes of `output()` were sent.
     pub fn consume(&mut self, n: usize) {
         self.sent = self.sent.saturating_add(n).min(self.output.len());

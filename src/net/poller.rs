@@ -18,6 +18,8 @@ pub enum Interest {
     Writable,
     /// Readable, waking one process of those that share the descriptor.
     Exclusive,
+    /// Only its end.
+    Nothing,
 }
 
 /// The set of descriptors being waited for, each under a number of the caller's choice.
@@ -90,6 +92,7 @@ impl Interest {
         match self {
             Self::Readable => EpollFlags::EPOLLIN.union(EpollFlags::EPOLLRDHUP),
             Self::Writable => EpollFlags::EPOLLOUT,
+            Self::Nothing => EpollFlags::empty(),
             Self::Exclusive => EpollFlags::EPOLLIN.union(EpollFlags::EPOLLEXCLUSIVE),
         }
     }

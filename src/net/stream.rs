@@ -90,6 +90,11 @@ impl Stream {
         taken(|| nix::sys::sendfile::sendfile64(&self.socket, file, Some(&mut offset), count))
     }
 
+    /// Bytes that were written and that the peer has not taken.
+    pub fn unsent(&self) -> usize {
+        crate::sys::send_queue::unsent(&self.socket)
+    }
+
     /// Tells the peer that nothing more will come, while reading goes on.
     pub fn finish_writing(&self) {
         // A peer that is gone already needs no telling.

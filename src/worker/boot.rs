@@ -26,7 +26,7 @@ use super::single;
 use super::wear::{Limits, Wear};
 use crate::config::Settings;
 use crate::config::kind;
-use crate::http::{HeaderMap, Leniency, Policy, TrustedPeers};
+use crate::http::{HeaderMap, Leniency, Policy, ProxyProtocol, TrustedPeers};
 use crate::log::Logs;
 use crate::log::greeting::{self, START};
 use crate::net::{BindOptions, Listener};
@@ -37,7 +37,7 @@ use crate::py::served::Served;
 use crate::py::surroundings;
 use crate::scoreboard::{Scoreboard, SlotWriter, Stage};
 use crate::sys::{self, clock, identity::Identity, signals::BlockGuard};
-use crate::wsgi::{Application, Concurrency, ErrorStream, Observers, RequestIds, Server};
+use crate::wsgi::{Application, Concurrency, ErrorStream, Observers, Patience, RequestIds, Server};
 
 /// Exit status when the worker itself, not the application, could not start.
 const BOOT_FAILED: i32 = 3;
@@ -261,6 +261,7 @@ fn parts(boot: Boot, policy: Arc<Policy>) -> (Parts, OwnedFd) {
     let shared = !settings.mechanics.reuse_port;
     let parts = Parts {
         policy,
+        patience: Arc::new(Patience::of(settings)),
         wear: Wear::new(boot.limits, clock::monotonic()),
         worker_connections: settings.workers.worker_connections.max(1),
         keepalive: settings.workers.keeps(),
@@ -283,7 +284,6 @@ fn turn(timeout: Duration) -> Duration {
 }
 
 fn policy(settings: &Settings) -> Result<Policy, String> {
-    let entries = settings.mechanics.forwarded_allow_ips.iter().map(String::as_str);
     Ok(Policy {
         limit_request_line: settings.security.limit_request_line,
         limit_request_fields: settings.security.limit_request_fields,
@@ -298,9 +298,20 @@ fn policy(settings: &Settings) -> Result<Policy, String> {
         },
         forwarder_headers: settings.mechanics.forwarder_headers.clone(),
         secure_scheme_headers: settings.mechanics.secure_scheme_headers.clone(),
-        forwarded_allow_ips: TrustedPeers::from_entries(entries)
-            .map_err(|error| format!("forwarded_allow_ips: {error:?}"))?,
+        forwarded_allow_ips: peers("forwarded_allow_ips", &settings.mechanics.forwarded_allow_ips)?,
+        proxy_protocol: match settings.protocols.proxy_protocol {
+            kind::ProxyProtocol::Off => ProxyProtocol::Off,
+            kind::ProxyProtocol::V1 => ProxyProtocol::V1,
+            kind::ProxyProtocol::V2 => ProxyProtocol::V2,
+            kind::ProxyProtocol::Auto => ProxyProtocol::Auto,
+        },
+        proxy_allow_ips: peers("proxy_allow_ips", &settings.protocols.proxy_allow_ips)?,
     })
+}
+
+fn peers(setting: &str, entries: &[String]) -> Result<TrustedPeers, String> {
+    let peers = TrustedPeers::from_entries(entries.iter().map(String::as_str));
+    peers.map_err(|error| format!("{setting}: {error}"))
 }
 
 fn leniency(settings: &Settings) -> Leniency {

@@ -11,21 +11,16 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{io, mem};
 
+use super::buffers::Share;
 use crate::http::{Event, PeerError, Policy, RequestReader};
 use crate::net::poller::Interest;
 use crate::wsgi::{Drained, Exchange};
 
-/// A head has to be complete this long after the connection was accepted.
-pub(super) const HEAD_LIMIT: Duration = Duration::from_secs(30);
-/// A body may pause this long; so may a client that reads a response.
-pub(super) const PAUSE_LIMIT: Duration = Duration::from_secs(30);
-/// After the response the peer has this long to close, or it is closed under what it sends.
-const LINGER_LIMIT: Duration = Duration::from_secs(2);
-const LINGER_BYTES: usize = 64 * 1024;
+/// A client that goes on sending after its answer is listened to so many times as long as one that does not.
+const LINGER_FACTOR: u32 = 5;
+/// How much of that is thrown away before others get their turn.
+const LINGER_TURN: usize = 32;
 
-/// A body up to this size is received before the application is called; the rest of a larger one is read by the
-/// application, which then waits for the client.
-const READ_AHEAD: usize = 1 << 20;
 const FIRST_READ: usize = 8 * 1024;
 const BODY_READ: usize = 64 * 1024;
 
@@ -35,10 +30,10 @@ pub(super) enum Phase {
     Receiving { in_body: bool },
     /// It is, and waits for a thread that is free.
     Complete,
-    /// The kernel has not taken the whole response.
-    Draining,
+    /// The kernel has not taken the whole response. The client had taken so much of it when it was looked at last.
+    Draining { taken: usize },
     /// The response is out; what the peer still sends is thrown away so that a reset does not destroy it.
-    Lingering { discarded: usize },
+    Lingering { end: Duration },
 }
 
 /// What to do with a connection after it was looked at.
@@ -47,6 +42,8 @@ pub(super) enum Step {
     /// Nothing until it is readable, or writable.
     WaitReadable,
     WaitWritable,
+    /// No memory for more of it.
+    Pause,
     /// A request is there for the application.
     Serve,
     /// The response is out, and the next request may come, or be here already.
@@ -68,18 +65,20 @@ pub(super) struct Connection {
     pub interest: Option<Interest>,
     /// A request was served: the client keeps the connection for others.
     pub kept: bool,
+    share: Share,
 }
 
 impl Connection {
-    pub(super) fn new(exchange: Exchange, listener: usize, now: Duration) -> Self {
+    pub(super) fn new(exchange: Exchange, listener: usize, share: Share, now: Duration) -> Self {
         Self {
+            deadline: now.saturating_add(exchange.patience.head),
             exchange: Arc::new(exchange),
             listener,
             since: now,
-            deadline: now + HEAD_LIMIT,
             phase: Phase::Receiving { in_body: false },
             interest: None,
             kept: false,
+            share,
         }
     }
 
@@ -89,6 +88,26 @@ impl Connection {
 
     pub(super) const fn is_lingering(&self) -> bool {
         matches!(self.phase, Phase::Lingering { .. })
+    }
+
+    pub(super) const fn is_draining(&self) -> bool {
+        matches!(self.phase, Phase::Draining { .. })
+    }
+
+    /// There was no memory for more of its body.
+    pub(super) const fn is_paused(&self) -> bool {
+        self.share.is_paused()
+    }
+
+    /// Goes on, whatever the others have.
+    pub(super) fn resume_before_others(&mut self, now: Duration) {
+        self.share.exempt();
+        self.resume(now);
+    }
+
+    pub(super) fn resume(&mut self, now: Duration) {
+        self.share.set_paused(false);
+        self.deadline = now.saturating_add(self.exchange.patience.body.limit);
     }
 
     /// No byte of a request has come.
@@ -109,15 +128,21 @@ impl Connection {
         }
         loop {
             let in_body = matches!(self.phase, Phase::Receiving { in_body: true });
-            let room = if in_body { BODY_READ } else { FIRST_READ };
+            if !self.share.hold_body(reader.allocated()) && in_body {
+                return self.pause();
+            }
+            // As much again as has come: a thousand bodies that have just begun must not take up much.
+            let room = reader.body().len().clamp(FIRST_READ, BODY_READ);
             match exchange.stream.read(reader.spare(room)) {
                 Ok(None) => return Step::WaitReadable,
                 Ok(Some(0)) => reader.receive_eof(),
-                Ok(Some(count)) => reader.filled(count),
+                Ok(Some(count)) => {
+                    if in_body {
+                        self.deadline = exchange.patience.body.extend(self.deadline, now, count);
+                    }
+                    reader.filled(count);
+                }
                 Err(_) => return Step::Close,
-            }
-            if in_body {
-                self.deadline = now + PAUSE_LIMIT;
             }
             if let Some(step) = self.progress(&exchange, &mut reader, now, keep) {
                 return step;
@@ -137,19 +162,27 @@ impl Connection {
             match reader.next_event() {
                 Ok(Event::NeedData) => {
                     if mem::take(&mut self.kept) {
-                        self.deadline = now + HEAD_LIMIT;
+                        self.deadline = now.saturating_add(exchange.patience.head);
                     }
                     return None;
+                }
+                Ok(Event::Proxied) => {
+                    if let Some(proxied) = reader.proxied() {
+                        exchange.set_proxied(*proxied);
+                    }
                 }
                 Ok(Event::Head) => {
                     self.kept = false;
                     self.phase = Phase::Receiving { in_body: true };
-                    self.deadline = now + PAUSE_LIMIT;
+                    self.deadline = now.saturating_add(exchange.patience.body.limit);
                     if !begin(exchange, reader, keep) {
                         return Some(Step::Close);
                     }
+                    if exchange.patience.request_buffer == 0 {
+                        return Some(Step::Serve);
+                    }
                 }
-                Ok(Event::Body) if reader.body().len() < READ_AHEAD => {}
+                Ok(Event::Body) if reader.body().len() < exchange.patience.request_buffer => {}
                 Ok(Event::Body | Event::End) => return Some(Step::Serve),
                 Ok(Event::Closed) => return Some(Step::Close),
                 Err(fault) => return Some(Step::Refuse(fault)),
@@ -163,12 +196,22 @@ impl Connection {
         self.kept = true;
         self.since = now;
         self.deadline = now + keepalive;
-        Exchange::renew(&mut self.exchange, policy)
+        let in_order = Exchange::renew(&mut self.exchange, policy);
+        let held = self.exchange.request().map_or(0, |reader| reader.allocated());
+        self.share.begin_again(held);
+        in_order
     }
 
     /// Whether bytes of another request are here.
     pub(super) fn has_more(&self) -> bool {
         self.exchange.request().is_some_and(|reader| !reader.is_idle())
+    }
+
+    /// The client is not to blame, so its time stands still.
+    fn pause(&mut self) -> Step {
+        self.share.set_paused(true);
+        self.deadline = Duration::MAX;
+        Step::Pause
     }
 
     /// Hands the kernel what it takes of the response.
@@ -181,17 +224,46 @@ impl Connection {
                 self.after_response(now)
             }
             Ok(Drained::Partly) => {
-                self.phase = Phase::Draining;
-                self.deadline = now + PAUSE_LIMIT;
+                self.shed_body();
+                self.share.hold_response(response.allocated());
+                self.measure(response.taken(&exchange.stream), now);
                 Step::WaitWritable
             }
             Err(_) => Step::Close,
         }
     }
 
+    /// Its client may take a while yet, and nobody wants it any more.
+    fn shed_body(&mut self) {
+        if let Some(mut reader) = self.exchange.request() {
+            reader.shed_body();
+            self.share.hold_body(reader.allocated());
+        }
+    }
+
+    fn measure(&mut self, taken: usize, now: Duration) {
+        let pace = self.exchange.patience.send;
+        match self.phase {
+            Phase::Draining { taken: before } => {
+                self.deadline = pace.extend(self.deadline, now, taken.saturating_sub(before));
+            }
+            _ => self.deadline = now.saturating_add(pace.limit),
+        }
+        self.phase = Phase::Draining { taken };
+    }
+
+    /// Whether the client has taken enough to be waited for, though the kernel may still have no room.
+    pub(super) fn goes_on_reading(&mut self, now: Duration) -> bool {
+        let exchange = Arc::clone(&self.exchange);
+        let Some(response) = exchange.response() else { return false };
+        self.measure(response.taken(&exchange.stream), now);
+        self.deadline > now
+    }
+
     /// The response is out. Closing under bytes that are still to come would reset the connection, and the client could
     /// lose the response (RFC 9112 section 9.6): wait for the peer to close, for a while.
     fn after_response(&mut self, now: Duration) -> Step {
+        let linger = self.exchange.patience.linger;
         let (persistent, consumed) = match (self.exchange.request(), self.exchange.response()) {
             (Some(reader), Some(response)) => {
                 let ended = reader.body_ended();
@@ -202,27 +274,29 @@ impl Connection {
         if persistent {
             return Step::Next;
         }
-        if consumed {
+        if consumed || linger.is_zero() {
             return Step::Close;
         }
+        self.shed_body();
+        self.share.hold_response(0);
         self.exchange.stream.finish_writing();
-        self.phase = Phase::Lingering { discarded: 0 };
-        self.deadline = now + LINGER_LIMIT;
-        self.linger()
+        self.phase = Phase::Lingering { end: now + linger * LINGER_FACTOR };
+        self.deadline = now + linger;
+        self.linger(now)
     }
 
     /// Throws away what the peer sends.
-    pub(super) fn linger(&mut self) -> Step {
-        let Phase::Lingering { discarded } = &mut self.phase else { return Step::Close };
+    pub(super) fn linger(&mut self, now: Duration) -> Step {
+        let Phase::Lingering { end } = self.phase else { return Step::Close };
         let mut waste = [0; 8192];
-        while *discarded < LINGER_BYTES {
+        for _ in 0..LINGER_TURN {
             match self.exchange.stream.read(&mut waste) {
                 Ok(None) => return Step::WaitReadable,
                 Ok(Some(0)) | Err(_) => return Step::Close,
-                Ok(Some(count)) => *discarded += count,
+                Ok(Some(_)) => self.deadline = end.min(now + self.exchange.patience.linger),
             }
         }
-        Step::Close
+        Step::WaitReadable
     }
 }
 

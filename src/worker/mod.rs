@@ -2,10 +2,11 @@
 //!
 //! `boot` is what happens between fork and the first accept; `life` is when to stop and why; `reactor` moves bytes
 //! between sockets and the protocol core, `service` between that and the application; `single` and `pool` run them with one
-//! thread and with several; `table` holds the connections; `hooked` calls the hooks and
+//! thread and with several; `table` holds the connections, `buffers` how much memory they take; `hooked` calls the hooks and
 //! `object` is the worker as they see it. Must never: touch the pid file, unlink a socket, or outlive its master.
 
 mod boot;
+mod buffers;
 mod connection;
 mod control;
 mod hooked;

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{io, mem};
 
+use super::buffers::{Buffers, Resume};
 use super::connection::{Connection, Phase, Step};
 use super::life::{self, Stop};
 use super::table::Table;
@@ -25,6 +26,7 @@ use crate::net::Listener;
 use crate::net::poller::{Events, Interest, Poller};
 use crate::scoreboard::{Scoreboard, SlotWriter, Stage};
 use crate::sys::clock;
+use crate::wsgi::Patience;
 use stop::Stopping;
 
 /// After descriptors ran out accepting pauses this long, so that the worker does not spin.
@@ -41,6 +43,7 @@ pub(super) const CONTROL: u64 = SPECIAL | 1 << 32;
 pub(super) struct Parts {
     pub listeners: Arc<Vec<Listener>>,
     pub policy: Arc<Policy>,
+    pub patience: Arc<Patience>,
     pub slot: Arc<SlotWriter>,
     pub scoreboard: Scoreboard,
     /// One byte written here makes the master look at the scoreboard.
@@ -68,6 +71,7 @@ pub(super) struct Reactor {
     parts: Parts,
     poller: Arc<Poller>,
     table: Table,
+    buffers: Arc<Buffers>,
     /// Tokens to look at.
     ready: VecDeque<u64>,
     /// Complete requests for which there was no thread.
@@ -88,6 +92,7 @@ impl Reactor {
     pub(super) fn new(parts: Parts) -> io::Result<Self> {
         let now = clock::monotonic();
         let mut reactor = Self {
+            buffers: Buffers::new(parts.patience.worker_buffers),
             parts,
             poller: Arc::new(Poller::new()?),
             table: Table::new(),
@@ -133,7 +138,7 @@ impl Reactor {
 
     pub(super) fn wait_limit(&self) -> Duration {
         let patient = self.table.is_empty() && self.resume.is_none() && self.stopping.is_none();
-        if self.has_work() {
+        if self.has_work() || self.buffers.who_resumes() != Resume::Nobody {
             Duration::ZERO
         } else if patient {
             self.parts.turn
@@ -154,6 +159,25 @@ impl Reactor {
             self.renew_listeners();
         }
         self.ready.extend(events.tokens());
+        self.resume_reading();
+    }
+
+    /// Memory has become free: those that were not read from for lack of it are looked at again.
+    fn resume_reading(&mut self) {
+        let (resumed, exempt) = match self.buffers.who_resumes() {
+            Resume::Nobody => return,
+            Resume::All => (self.table.tokens(Connection::is_paused), false),
+            Resume::Oldest => (self.table.oldest(Connection::is_paused).into_iter().collect(), true),
+        };
+        for token in resumed {
+            let Some(connection) = self.table.get_mut(token) else { continue };
+            if exempt {
+                connection.resume_before_others(self.now)
+            } else {
+                connection.resume(self.now)
+            }
+            self.ready.push_back(token);
+        }
     }
 
     /// Looks at what is ready until there is a request to serve.
@@ -207,6 +231,22 @@ impl Reactor {
         if let Some(token) = self.perform(token, step) {
             self.wait_for_thread(token);
         }
+        self.shed_readers();
+    }
+
+    /// Clients that do not read must not fill the memory: the slowest go first.
+    fn shed_readers(&mut self) {
+        while self.buffers.has_too_much_unread() {
+            let Some(token) = self.table.slowest_reader() else { return };
+            self.give_up(token, "too much waits for clients that do not read (worker_buffers)");
+        }
+    }
+
+    fn give_up(&mut self, token: u64, why: &str) {
+        if let Some(connection) = self.table.get_mut(token) {
+            connection.exchange.give_up(why);
+        }
+        self.close(token);
     }
 
     /// Handles one event; a panic in it costs the connection. The token of a request that is to be served, if there is one.
@@ -237,9 +277,11 @@ impl Reactor {
             return None;
         };
         let step = match connection.phase {
+            // It is not waited for, so only its end is told.
+            _ if connection.is_paused() => Step::Close,
             Phase::Receiving { .. } => connection.receive(now, keep),
-            Phase::Draining => connection.drain(now),
-            Phase::Lingering { .. } => connection.linger(),
+            Phase::Draining { .. } => connection.drain(now),
+            Phase::Lingering { .. } => connection.linger(now),
             Phase::Complete => {
                 self.leave_alone(token);
                 return None;
@@ -268,6 +310,7 @@ impl Reactor {
         match step {
             Step::WaitReadable => self.wait_for(token, Interest::Readable),
             Step::WaitWritable => self.wait_for(token, Interest::Writable),
+            Step::Pause => self.wait_for(token, Interest::Nothing),
             Step::Serve => return Some(token),
             Step::Next => self.next_request(token),
             Step::Refuse(fault) => self.refuse(token, &fault),
@@ -303,15 +346,12 @@ impl Reactor {
     }
 
     /// The rest of the request did not come in time.
-    fn refuse_slow(&mut self, token: u64) {
+    fn refuse_slow(&mut self, token: u64, fault: PeerError) {
         let Some(connection) = self.table.get_mut(token) else { return };
         if connection.is_silent() {
             return self.close(token);
         }
-        if let Some(mut response) = connection.exchange.response() {
-            response.refuse(408, "The request did not come in time");
-        }
-        self.drain(token);
+        self.refuse(token, &fault);
     }
 
     fn drain(&mut self, token: u64) {
@@ -366,13 +406,27 @@ impl Reactor {
         let worn = self.parts.wear.look(now);
         self.wear_out(worn);
         let stopping = self.stopping.as_ref();
-        let is_late = |connection: &Connection| {
-            let stop = stopping.map_or(Duration::MAX, |stopping| stopping.limit(connection));
-            connection.deadline.min(stop) <= now
-        };
-        for token in self.table.tokens(is_late) {
-            let receiving = self.table.get_mut(token).is_some_and(|connection| connection.is_receiving());
-            if receiving { self.refuse_slow(token) } else { self.close(token) }
+        let stop =
+            |connection: &Connection| stopping.map_or(Duration::MAX, |stopping| stopping.limit(connection));
+        let late = self.table.tokens(|connection| connection.deadline.min(stop(connection)) <= now);
+        for token in late {
+            self.end_waiting(token);
+        }
+    }
+
+    /// The time of a client is up, or that of the worker.
+    fn end_waiting(&mut self, token: u64) {
+        let now = self.now;
+        let Some(connection) = self.table.get_mut(token) else { return };
+        match connection.phase {
+            Phase::Receiving { in_body: false } => self.refuse_slow(token, PeerError::HeadTimeout),
+            Phase::Receiving { in_body: true } => self.refuse_slow(token, PeerError::BodyTimeout),
+            Phase::Draining { .. } if connection.deadline <= now => {
+                if !connection.goes_on_reading(now) {
+                    self.give_up(token, "the response is not read");
+                }
+            }
+            Phase::Draining { .. } | Phase::Lingering { .. } | Phase::Complete => self.close(token),
         }
     }
 }

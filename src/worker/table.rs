@@ -127,9 +127,15 @@ impl Table {
         self.here().filter(|(_, connection)| choose(connection)).map(|(token, _)| token).collect()
     }
 
-    /// The connection that has been waiting longest for the rest of a request.
-    pub(super) fn oldest_waiting(&self) -> Option<u64> {
-        let waiting = self.here().filter(|(_, connection)| connection.is_receiving());
+    /// The connection whose client takes its response most slowly.
+    pub(super) fn slowest_reader(&self) -> Option<u64> {
+        let readers = self.here().filter(|(_, connection)| connection.is_draining());
+        readers.min_by_key(|(_, connection)| connection.deadline).map(|(token, _)| token)
+    }
+
+    /// Of the connections for which `choose` is true, the one that has been waiting longest for the rest of a request.
+    pub(super) fn oldest(&self, choose: impl Fn(&Connection) -> bool) -> Option<u64> {
+        let waiting = self.here().filter(|(_, connection)| choose(connection));
         waiting.min_by_key(|(_, connection)| connection.since).map(|(token, _)| token)
     }
 

@@ -19,7 +19,8 @@ use super::keys::Keys;
 use super::start_response::EarlyHints;
 use super::text::{self, native};
 use crate::http::{
-    Client, Decision, Detail, ForwardedRules, Head, PeerError, Policy, Scheme, Version, percent_decode,
+    Addresses, Client, Decision, Detail, ForwardedRules, Head, PeerError, Policy, Proxied, Scheme, Version,
+    percent_decode,
 };
 use crate::net::Listener;
 
@@ -257,9 +258,21 @@ fn connection(environ: &Bound<'_, PyDict>, exchange: &Arc<Exchange>, client: Opt
             }
         }
     }
+    if let Some(proxied) = exchange.proxied() {
+        proxy(environ, proxied)?;
+    }
     environ.set_item(intern!(py, "wsgi.input"), Py::new(py, Input::new(Arc::clone(exchange)))?)?;
     environ.set_item(intern!(py, "wsgi.early_hints"), Py::new(py, EarlyHints::new(Arc::clone(exchange)))?)?;
     environ.set_item(intern!(py, "gunicorn.socket"), Py::new(py, ClientSocket::new(Arc::clone(exchange)))?)
+}
+
+fn proxy(environ: &Bound<'_, PyDict>, proxied: &Proxied) -> PyResult<()> {
+    environ.set_item("PROXY_PROTOCOL", proxied.protocol)?;
+    if let Some(Addresses { proxy, .. }) = proxied.addresses {
+        environ.set_item("PROXY_ADDR", proxy.ip().to_string())?;
+        environ.set_item("PROXY_PORT", proxy.port().to_string())?;
+    }
+    Ok(())
 }
 
 /// A unix socket has no host and port: the Host field tells them.

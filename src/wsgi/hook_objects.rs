@@ -29,7 +29,8 @@ pub(super) struct Request {
     #[pyo3(get)]
     scheme: &'static str,
     peer: Peer,
-    /// Whom the proxy speaks for.
+    /// The client of a PROXY header, and whom the proxy speaks for in a field.
+    sender: Peer,
     client: Option<Client>,
 }
 
@@ -59,6 +60,7 @@ impl Request {
             },
             scheme: scheme.as_str(),
             peer: exchange.peer,
+            sender: exchange.client(),
             client: forwarded.client,
         })
     }
@@ -101,17 +103,22 @@ impl Request {
                 let port = client.port.unwrap_or_default();
                 Ok((client.ip.to_string(), port).into_pyobject(py)?.into_any())
             }
-            None => self.peer_addr(py),
+            None => pair(py, self.sender),
         }
     }
 
+    /// The other end of the socket, whatever a PROXY header says.
     #[getter]
     fn peer_addr<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(match self.peer {
-            Peer::Ip(address) => (address.ip().to_string(), address.port()).into_pyobject(py)?.into_any(),
-            Peer::Unix => "".into_pyobject(py)?.into_any(),
-        })
+        pair(py, self.peer)
     }
+}
+
+fn pair(py: Python<'_>, peer: Peer) -> PyResult<Bound<'_, PyAny>> {
+    Ok(match peer {
+        Peer::Ip(address) => (address.ip().to_string(), address.port()).into_pyobject(py)?.into_any(),
+        Peer::Unix => "".into_pyobject(py)?.into_any(),
+    })
 }
 
 #[pyclass(dict, weakref, module = "rwsgi", name = "Response")]

@@ -3,7 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
-use pyo3::exceptions::{PyAssertionError, PyConnectionError, PyOSError, PyTypeError, PyValueError};
+use pyo3::exceptions::{
+    PyAssertionError, PyConnectionError, PyOSError, PyTimeoutError, PyTypeError, PyValueError,
+};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
@@ -93,6 +95,7 @@ pub(super) fn unsent(error: io::Error) -> PyErr {
         io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
             PyConnectionError::new_err(error.to_string())
         }
+        io::ErrorKind::TimedOut => PyTimeoutError::new_err(error.to_string()),
         _ => PyOSError::new_err(error.to_string()),
     }
 }
@@ -113,7 +116,7 @@ impl Write {
             return Err(PyAssertionError::new_err("write was called before start_response"));
         }
         response.send_head(None);
-        response.send_block(py, &self.exchange.stream, block.as_bytes()).map_err(unsent)
+        response.send_block(py, &self.exchange, block.as_bytes()).map_err(unsent)
     }
 }
 

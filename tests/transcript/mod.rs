@@ -4,9 +4,12 @@
 #![allow(clippy::unwrap_used, unreachable_pub, dead_code)]
 
 use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use rwsgi::http::{Decision, Event, ForwardedRules, Head, PeerError, Policy, RequestReader, Scheme};
+use rwsgi::http::{
+    Connection, Decision, Event, ForwardedRules, Head, PeerError, Policy, RequestReader, Scheme,
+};
 
 /// How the application reads its bodies.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +36,8 @@ struct Run<'a> {
 }
 
 pub fn run(peer: &Peer<'_>, pieces: &[&[u8]], appetite: Appetite) -> Vec<String> {
-    let reader = RequestReader::new(&Arc::new(peer.policy.clone()));
+    let policy = Arc::new(peer.policy.clone());
+    let reader = Connection::new(policy, Some(IpAddr::from(Ipv4Addr::LOCALHOST))).reader;
     let mut run = Run { peer, reader, body: Vec::new(), lines: Vec::new(), over: false };
     for piece in pieces {
         run.reader.receive(piece);
@@ -52,6 +56,7 @@ impl Run<'_> {
         while !self.over {
             match self.reader.next_event() {
                 Ok(Event::NeedData) => return,
+                Ok(Event::Proxied) => self.proxied(),
                 Ok(Event::Head) => self.head(),
                 Ok(Event::Body) => self.read(appetite),
                 Ok(Event::End) => self.end(),
@@ -59,6 +64,15 @@ impl Run<'_> {
                 Err(fault) => self.fault(&fault),
             }
         }
+    }
+
+    fn proxied(&mut self) {
+        let proxied = self.reader.proxied().unwrap();
+        let mut line = format!("proxied {}", proxied.protocol);
+        if let Some(addresses) = proxied.addresses {
+            write!(line, " {} {}", addresses.client, addresses.proxy).unwrap();
+        }
+        self.lines.push(line);
     }
 
     fn head(&mut self) {

@@ -39,6 +39,7 @@ sections! {
     identity: Identity,
     protocols: Protocols,
     leniency: Leniency,
+    clients: Clients,
     logging: Logging,
     telemetry: Telemetry,
     security: Security,

@@ -317,7 +317,7 @@ fn what_does_not_exist_yet_may_have_its_default_alone() {
         let expected = format!("conf.py:2: {name} is not supported yet: ");
         assert!(error.message.starts_with(&expected), "{error}");
     }
-    for args in ["--dirty-app=a", "--proxy-protocol", "--certfile=a"] {
+    for args in ["--dirty-app=a", "--root-path=a", "--certfile=a"] {
         let error = start(args).error();
         let expected = format!("command line: {} is not supported yet: ", args.trim_end_matches("=a"));
         assert!(error.exit_code == 2 && error.message.starts_with(&expected), "{error}");

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{EXHAUSTED_PAUSE, Reactor, SPECIAL};
-use crate::http;
+use crate::http::{self, PeerError};
 use crate::net::Listener;
 use crate::net::poller::Interest;
 use crate::worker::connection::{Connection, is_exhaustion};
@@ -102,8 +102,9 @@ impl Reactor {
         if self.table.len() >= self.parts.worker_connections {
             self.evict();
         }
-        let protocol = http::Connection::new(Arc::clone(&self.parts.policy));
-        let connection = Connection::new(Exchange::new(stream, peer, protocol), index, self.now);
+        let protocol = http::Connection::new(Arc::clone(&self.parts.policy), peer.ip());
+        let exchange = Exchange::new(stream, peer, protocol, Arc::clone(&self.parts.patience));
+        let connection = Connection::new(exchange, index, self.buffers.share(), self.now);
         let token = self.table.insert(Box::new(connection));
         self.advance(token)
     }
@@ -124,8 +125,8 @@ impl Reactor {
     /// Makes room: the client that has been sending its request for longest is told to come again, without waiting
     /// for it to hear. False if there is none.
     fn evict(&mut self) -> bool {
-        let Some(token) = self.table.oldest_waiting() else { return false };
-        self.refuse_slow(token);
+        let Some(token) = self.table.oldest(Connection::is_receiving) else { return false };
+        self.refuse_slow(token, PeerError::Crowded);
         self.close(token);
         true
     }

@@ -54,7 +54,8 @@ impl Stopping {
         } else if connection.is_receiving() {
             connection.since.max(self.began) + INCOMPLETE_LIMIT
         } else if connection.is_lingering() {
-            connection.deadline.saturating_sub(LINGER_LESS)
+            let limit = connection.since.max(self.began) + INCOMPLETE_LIMIT;
+            limit.min(connection.deadline.saturating_sub(LINGER_LESS))
         } else {
             self.end
         };
