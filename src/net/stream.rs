@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{ControlMessage, MsgFlags, Shutdown, recv, send, sendmsg, shutdown};
+use nix::sys::socket::sockopt::TcpNoDelay;
+use nix::sys::socket::{ControlMessage, MsgFlags, Shutdown, recv, send, sendmsg, setsockopt, shutdown};
 
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +72,12 @@ impl Stream {
     /// `more`: further bytes follow at once, so a partial segment may wait for them (MSG_MORE).
     pub fn write(&self, bytes: &[u8], more: bool) -> io::Result<Sent> {
         taken(|| send(self.fd(), bytes, flags(more)))
+    }
+
+    /// Has the kernel send what it holds back. Turning off what is off already does that (tcp(7), TCP_NODELAY).
+    pub(super) fn push(&self) {
+        // A unix socket holds nothing back.
+        let _ = setsockopt(&self.socket, TcpNoDelay, &true);
     }
 
     /// Writes several pieces in one call.

@@ -5,21 +5,24 @@
 //! the worker, so that a slow reader holds no worker, up to `response_buffer`, from where the application has to wait.
 
 use std::cell::Cell;
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
+use std::{io, mem};
 
 use pyo3::prelude::*;
 
 use super::exchange::{Exchange, wait};
-use crate::http::{ResponseHead, ResponseWriter, http_date};
-use crate::net::{Sent, Stream};
+use crate::http::{Finish, ResponseHead, ResponseWriter, http_date};
+use crate::net::{Held, Sent, Stream};
 use crate::sys::clock;
 
 /// Blocks from this size on are given to the kernel from where they are; smaller ones are copied behind the head.
 const COPY_BELOW: usize = 16 * 1024;
 /// How often it is looked at how much the client has taken, while the kernel has no room for more.
 const LOOK: Duration = Duration::from_secs(1);
+/// Blocks that come so fast after each other share segments.
+const QUICK: Duration = Duration::from_millis(1);
 
 /// How far draining came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +49,10 @@ pub struct Response {
     error_status: Option<u16>,
     /// Bytes the kernel has got.
     handed: usize,
+    /// When the last block was sent (monotonic), and that the next one probably follows at once.
+    last_block: Duration,
+    held: Option<Held>,
+    more: bool,
     /// How much longer the client may keep the application waiting, once it has.
     left: Option<Duration>,
 }
@@ -76,6 +83,9 @@ impl Response {
             file: None,
             error_status: None,
             handed: 0,
+            last_block: Duration::ZERO,
+            held: None,
+            more: false,
             left: None,
         }
     }
@@ -97,13 +107,37 @@ impl Response {
     /// Frames one block and offers it to the kernel.
     pub(super) fn send_block(&mut self, py: Python<'_>, exchange: &Exchange, block: &[u8]) -> io::Result<()> {
         let stream = &exchange.stream;
+        self.more = self.is_followed(stream, block);
         if block.len() < COPY_BELOW {
             self.writer.send_body(block);
         } else {
             self.send_large(stream, block)?;
         }
-        self.drain(stream)?;
+        let drained = self.drain(stream);
+        self.more = false;
+        drained?;
         self.wait_for_room(py, exchange)
+    }
+
+    /// Whether a block that comes as fast as this one will follow. PEP 3333 forbids to keep a block back for it: the kernel
+    /// gets each at once, and what it holds of it is pushed out if nothing follows.
+    fn is_followed(&mut self, stream: &Arc<Stream>, block: &[u8]) -> bool {
+        let now = clock::monotonic();
+        let before = mem::replace(&mut self.last_block, now);
+        let is_last = self.writer.remaining() == Some(block.len() as u64);
+        if is_last || now.saturating_sub(before) > QUICK {
+            return false;
+        }
+        if self.held.is_none() {
+            self.held = Held::new(stream);
+        }
+        self.held.is_some()
+    }
+
+    /// The response is complete.
+    pub(super) fn finish(&mut self) -> Finish {
+        self.held = None;
+        self.writer.finish()
     }
 
     /// Frames a block that is known to be the last: it goes out with the end of the response.
@@ -164,7 +198,7 @@ impl Response {
 
     /// Gives the kernel what it takes.
     pub fn drain(&mut self, stream: &Stream) -> io::Result<Drained> {
-        let more = self.file.is_some();
+        let more = self.file.is_some() || self.more;
         while let Some(rest) = self.rest.get(self.rest_at..).filter(|rest| !rest.is_empty()) {
             let Sent::Bytes(count) = stream.write(rest, more)? else { return Ok(Drained::Partly) };
             self.rest_at += count;

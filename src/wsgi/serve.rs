@@ -259,7 +259,7 @@ fn check_iterable(iterable: &Bound<'_, PyAny>) -> PyResult<()> {
 /// Ends the response. True if the connection may be used again.
 fn finish(exchange: &Exchange) -> bool {
     let Some(mut response) = exchange.response() else { return false };
-    let finish = response.writer.finish();
+    let finish = response.finish();
     if finish.missing > 0 {
         log::warn!("{} bytes short of its Content-Length: {}", finish.missing, line(exchange));
     }
