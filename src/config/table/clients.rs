@@ -52,7 +52,7 @@ section! {
             flags: &["--linger-timeout"], metavar: "SECONDS", live: Live::Workers,
         }
 
-        /// How much of a body is received before the application is called.
+        /// How much of a body comes before the application is called.
         ///
         /// The application reads the rest of a larger one from the client, whose pace it then has to bear.
         request_buffer: Size = 1 << 20 => {
