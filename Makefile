@@ -5,14 +5,14 @@ PYTHON ?= python3
 VENV := .venv
 TEST_VENV := .venv-test
 SOURCES := $(shell find src python -type f ! -name '*.so' ! -path '*/__pycache__/*') Cargo.toml Cargo.lock pyproject.toml build.rs
-PYTHON_DIRS := python tests examples benches
+PYTHON_DIRS := python tests examples benches fuzz
 PIP_FLAGS := --quiet --disable-pip-version-check
 CLIPPY := cargo clippy --all-targets --quiet
 TEST_PYTHON := $(CURDIR)/$(TEST_VENV)/bin/python
 NATIVE := $(abspath $(or $(CARGO_TARGET_DIR),target))/debug/rwsgi
 
 .DEFAULT_GOAL := help
-.PHONY: help build serve test lint format native rust-test python-test bench soak docs clean
+.PHONY: help build serve test lint format native rust-test python-test bench fuzz differential soak docs clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,16 @@ python-test: $(TEST_VENV)/.built native  ## run the tests that drive a real serv
 
 bench: $(TEST_VENV)/.built  ## measure CPU per request beside gunicorn (needs wrk)
 	$(TEST_VENV)/bin/python benches/compare.py
+
+fuzz: $(TEST_VENV)/.deps  ## fuzz the HTTP core, a minute for each target (needs cargo-fuzz)
+	$(TEST_VENV)/bin/python fuzz/seeds.py
+	for target in head chunked proxy_protocol connection; do \
+	  (cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run -s none $$target -- \
+	    -max_total_time=60 -max_len=4096 -print_final_stats=1) || exit 1; \
+	done
+
+differential: $(TEST_VENV)/.deps  ## compare what a million mutated streams come to with gunicorn's parser
+	$(TEST_VENV)/bin/python tests/differential.py
 
 soak: $(TEST_VENV)/.built  ## two minutes of reloads, upgrades, recycling and deaths under load, beside gunicorn
 	$(TEST_VENV)/bin/python benches/soak.py
