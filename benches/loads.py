@@ -49,6 +49,8 @@ class Load:
     threads: int = 1
     also_without_threads: bool = False
     uploads: bool = False
+    # wrk's, in Lua.
+    script: Path | None = None
     # The package that the application needs.
     needs: str = ""
     # Worth a place in the picture: where CPU per request is the question.
@@ -63,10 +65,6 @@ class Load:
         """Whether the bare loop in C can give the answer."""
         return self.app == HELLO and self.threads == 1
 
-    @property
-    def script(self) -> Path | None:
-        return APPS / "upload.lua" if self.uploads else None
-
     def missing(self) -> str:
         return self.needs if self.needs and find_spec(self.needs) is None else ""
 
@@ -78,7 +76,7 @@ LOADS = [
     Load("thousand", "hello, 1,000 connections", 13, connections=1000),
     Load("body", "100 KB body", 102_400, "bench_app:body"),
     Load("generator", "generator, 64 x 4 KB", 64 * 4096, "bench_app:generator"),
-    Load("upload", "64 KB upload", 5, "bench_app:upload", uploads=True),
+    Load("upload", "64 KB upload", 5, "bench_app:upload", uploads=True, script=APPS / "upload.lua"),
     Load("file", "wsgi.file_wrapper, 1 MB", 1 << 20, "bench_app:file"),
     Load("flask", "Flask, JSON", 28, "bench_flask:app", needs="flask"),
     Load("django", "Django, JSON", 28, "bench_django:app", needs="django"),

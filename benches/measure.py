@@ -16,6 +16,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,12 +40,12 @@ class Server:
     ends_by_closing: bool = False
 
 
-class Refused(Exception):
-    """The server does not support what it was asked for: its exit status was 1 or 2 before it listened."""
-
-
 class Failed(Exception):
     """The server does not start, answers wrongly, or is gone."""
+
+
+class Refused(Failed):
+    """The server does not support what it was asked for: its exit status was 1 or 2 before it listened."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,8 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 def launch(command: list[str], directory: Path, pinned: bool = True) -> subprocess.Popen[bytes]:
     """In a session of its own, with the applications to import, and its output in the file `log`."""
+    # Whoever stops a benchmark must not have to stop its servers too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with (directory / "log").open("wb") as log:
         return subprocess.Popen(
             [*(["taskset", "-c", str(SERVER_CPU)] if pinned else []), *command],
@@ -177,13 +180,12 @@ def serving(peer: Peer, load: Load, directory: Path) -> Iterator[Server]:
         end(process)
 
 
-def wrk(load: Load, port: int, seconds: int, *script: str) -> str:
-    """wrk's output; `script` has words for after the address."""
+def wrk(load: Load, port: int, seconds: int) -> str:
     words = [word for field in load.fields for word in ("-H", field)]
     words += ["-s", str(load.script)] if load.script else []
     command = ["wrk", "-t1", f"-c{load.connections}", f"-d{seconds}s", "--latency", *words]
     return subprocess.run(
-        ["taskset", "-c", str(CLIENT_CPU), *command, f"http://127.0.0.1:{port}/", *script],
+        ["taskset", "-c", str(CLIENT_CPU), *command, f"http://127.0.0.1:{port}/"],
         capture_output=True,
         text=True,
         check=True,
@@ -236,5 +238,7 @@ def measure(peer: Peer, load: Load, directory: Path, seconds: int, warm: bool) -
     """A round; what goes wrong in it is its error. Raises Refused for a server that will never do it."""
     try:
         return take(peer, load, directory, seconds, warm)
+    except Refused:
+        raise
     except Failed as failure:
         return Round(str(failure))

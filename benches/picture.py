@@ -12,7 +12,7 @@ from loads import Load
 from report import Report, Summary, digits, summarise
 
 COLUMNS, PANEL, MARGIN, GAP = 3, 310, 20, 24
-LABELS, BARS, LINE, HEAD, TOP = 100, 150, 18, 26, 72
+LABELS, BARS, LINE, HEAD, TOP = 115, 140, 18, 26, 72
 OURS, BARE = "rwsgi", "limit"
 STYLE = """
   svg { color-scheme: light dark; }

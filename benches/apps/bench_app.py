@@ -4,6 +4,7 @@ A function is one load. Must do nothing that a load does not name: its cost woul
 `megabyte` is a file that ../measure.py puts into the working directory.
 """
 
+import os
 import time
 from wsgiref.util import FileWrapper
 
@@ -57,3 +58,9 @@ def compute(environ, start_response):
     for _ in range(STEPS):
         pass
     return hello(environ, start_response)
+
+
+def pid(environ, start_response):
+    answer = b"%d" % os.getpid()
+    plain(start_response, len(answer))
+    return [answer]
