@@ -66,7 +66,7 @@ soak: $(TEST_VENV)/.built  ## two minutes of reloads, upgrades, recycling and de
 
 docs: $(TEST_VENV)/.built  ## write the generated pages of docs/ again
 	RWSGI_REGENERATE=1 cargo test --quiet --no-default-features settings_md
-	RWSGI_REGENERATE=1 $(TEST_VENV)/bin/pytest -q tests/test_migrating.py
+	RWSGI_REGENERATE=1 $(TEST_VENV)/bin/pytest -q tests/test_migrating.py tests/test_corpus.py -k document
 
 clean:  ## remove everything the targets above made
 	rm -rf $(VENV) $(TEST_VENV) $(BENCH_VENV) target dist

@@ -20,6 +20,7 @@ from types import FrameType
 import pytest
 import server as servers
 from client import Connection, encode, fetch
+from embedding import embed, embed_to_the_end  # noqa: F401  # fixtures
 from privileges import public  # noqa: F401  # a fixture
 from server import KINDS, RWSGI, Kind, Running
 
@@ -126,6 +127,14 @@ def module_serve(kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """As `serve`; the servers live until the module's tests are done."""
     started: list[Running] = []
     yield starter(kind, tmp_path_factory.mktemp("servers"), started)
+    clean_up(started)
+
+
+@pytest.fixture(scope="module")
+def serve_as(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Kind], Callable[..., Running]]]:
+    """As `module_serve`, of the kind that is asked for. What it gives may be called by a thread."""
+    started: list[Running] = []
+    yield lambda kind: starter(kind, tmp_path_factory.mktemp("servers"), started)
     clean_up(started)
 
 

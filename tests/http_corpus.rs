@@ -1,32 +1,32 @@
 //! Runs tests/corpus/*.http (format: README.md there) against the request reader. Every case is run whole, cut in two at
 //! every byte, byte by byte, and with an application that reads late or in sips: the transcripts must be equal, for how
 //! bytes were split must never decide what they mean. Never holds expectations itself: those are the corpus files.
+//! Read next: transcript/mod.rs; what gunicorn makes of the same cases: test_corpus.py.
 
 #![allow(clippy::unwrap_used)]
 
+mod transcript;
+
 use std::fmt::Write as _;
-use std::sync::Arc;
 
-use rwsgi::http::{
-    Decision, Event, ForwardedRules, Head, HeaderMap, PeerError, Policy, RequestReader, Scheme,
-};
+use rwsgi::http::{HeaderMap, Policy, ProxyProtocol, TrustedPeers};
+use transcript::{Appetite, Peer, escape};
 
-#[derive(Default)]
+/// The peer of every case, as in test_corpus.py.
+const PEER: &str = "127.0.0.1";
+
 struct Case {
     title: String,
+    about: String,
     policy: Policy,
-    trusted: bool,
     input: Vec<u8>,
     eof: bool,
     expected: Vec<String>,
 }
 
-/// How the application reads its bodies.
-#[derive(Clone, Copy)]
-enum Appetite {
-    AtOnce,
-    Sips,
-    Late,
+fn run(case: &Case, pieces: &[&[u8]], appetite: Appetite) -> Vec<String> {
+    let trusted = case.policy.forwarded_allow_ips.contains(Some(PEER.parse().unwrap()));
+    transcript::run(&Peer { policy: &case.policy, trusted, eof: case.eof }, pieces, appetite)
 }
 
 /// Damaged requests: nothing is known of the outcome, but it may not depend on the split.
@@ -91,7 +91,21 @@ fn every_case_gives_its_transcript_for_every_split() {
         }
     }
     assert!(wrong.is_empty(), "\n{wrong}");
-    assert!(cases >= 200, "only {cases} cases were found");
+    assert!(cases >= 300, "only {cases} cases were found");
+}
+
+#[test]
+fn every_case_names_its_clause_or_its_attack() {
+    let mut titles = Vec::new();
+    for (file, all) in corpus() {
+        for case in all {
+            assert!(!case.about.is_empty(), "{file}: {}: no `about:`", case.title);
+            titles.push(case.title);
+        }
+    }
+    titles.sort();
+    let twice = titles.windows(2).find(|pair| pair[0] == pair[1]);
+    assert_eq!(twice, None, "titles name cases in docs/differences.md");
 }
 
 fn check(case: &Case) -> Option<String> {
@@ -119,7 +133,7 @@ fn check(case: &Case) -> Option<String> {
 
 /// Drops the optional lines of a transcript that the case does not speak about.
 fn only_mentioned(transcript: Vec<String>, expected: &[String]) -> Vec<String> {
-    const ALWAYS: [&str; 7] = ["head", "body", "end", "close", "error", "closed", "need"];
+    const ALWAYS: [&str; 8] = ["proxied", "head", "body", "end", "close", "error", "closed", "need"];
     let word = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
     let mentioned: Vec<String> = expected.iter().map(|line| word(line)).collect();
     transcript
@@ -128,149 +142,23 @@ fn only_mentioned(transcript: Vec<String>, expected: &[String]) -> Vec<String> {
         .collect()
 }
 
-struct Run<'a> {
-    case: &'a Case,
-    reader: RequestReader,
-    body: Vec<u8>,
-    lines: Vec<String>,
-    over: bool,
-}
-
-fn run(case: &Case, pieces: &[&[u8]], appetite: Appetite) -> Vec<String> {
-    let reader = RequestReader::new(&Arc::new(case.policy.clone()));
-    let mut run = Run { case, reader, body: Vec::new(), lines: Vec::new(), over: false };
-    for piece in pieces {
-        run.reader.receive(piece);
-        run.drain(appetite);
-    }
-    if case.eof {
-        run.reader.receive_eof();
-    }
-    run.drain(appetite);
-    run.finish();
-    run.lines
-}
-
-impl Run<'_> {
-    fn drain(&mut self, appetite: Appetite) {
-        while !self.over {
-            match self.reader.next_event() {
-                Ok(Event::NeedData) => return,
-                Ok(Event::Head) => self.head(),
-                Ok(Event::Body) => self.read(appetite),
-                Ok(Event::End) => self.end(),
-                Ok(Event::Closed) => self.last("closed".to_owned()),
-                Err(fault) => self.fault(&fault),
-            }
-        }
-    }
-
-    fn head(&mut self) {
-        let head = self.reader.head().unwrap();
-        describe(&head, &mut self.lines);
-        let rules = ForwardedRules::new(&self.case.policy, self.case.trusted);
-        match rules.apply(&head) {
-            Ok(forwarded) => {
-                self.lines.push(format!("scheme {}", forwarded.scheme.map_or("-", Scheme::as_str)));
-                let dropped = head.fields().filter(|field| rules.decide(field.0) == Decision::Drop);
-                self.lines.extend(dropped.map(|field| format!("dropped {}", escape(field.0))));
-            }
-            Err(fault) => self.last(error_line(&fault)),
-        }
-    }
-
-    fn read(&mut self, appetite: Appetite) {
-        match appetite {
-            Appetite::AtOnce => self.swallow(),
-            Appetite::Sips => {
-                if let Some(&byte) = self.reader.body().first() {
-                    self.body.push(byte);
-                    self.reader.consume(1);
-                }
-            }
-            Appetite::Late => {}
-        }
-    }
-
-    fn swallow(&mut self) {
-        self.body.extend_from_slice(self.reader.body());
-        self.reader.consume(self.reader.body().len());
-        assert!(self.reader.body().is_empty());
-    }
-
-    fn report_body(&mut self) {
-        self.swallow();
-        if !self.body.is_empty() {
-            self.lines.push(format!("body {}", escape(&self.body)));
-            self.body.clear();
-        }
-    }
-
-    fn end(&mut self) {
-        assert!(self.reader.body_ended());
-        let persistent = self.reader.head().unwrap().keep_alive();
-        self.report_body();
-        self.lines.push("end".to_owned());
-        if persistent {
-            assert!(self.reader.next_request(), "a request that ended leaves the connection usable");
-            assert!(self.reader.head().is_none());
-        } else {
-            self.last("close".to_owned());
-        }
-    }
-
-    fn fault(&mut self, fault: &PeerError) {
-        assert_eq!(self.reader.next_event().as_ref(), Err(fault), "a fault is for good");
-        self.report_body();
-        assert!(!self.reader.next_request(), "no request is read behind a fault");
-        assert!(!self.reader.is_idle() && !self.reader.wants_continue());
-        self.last(error_line(fault));
-    }
-
-    fn last(&mut self, line: String) {
-        self.lines.push(line);
-        self.over = true;
-    }
-
-    fn finish(&mut self) {
-        if !self.over && !self.reader.is_idle() {
-            self.report_body();
-            self.lines.push("need".to_owned());
-        }
-    }
-}
-
-fn describe(head: &Head<'_>, lines: &mut Vec<String>) {
-    let mut line = format!("head {} {} {}", head.method(), escape(head.target()), head.version().as_str());
-    line.push_str(if head.keep_alive() { " keep-alive" } else { " close" });
-    if let Some(length) = head.content_length() {
-        write!(line, " length={length}").unwrap();
-    }
-    line.push_str(if head.is_chunked() { " chunked" } else { "" });
-    line.push_str(if head.expects_continue() { " continue" } else { "" });
-    lines.push(line);
-    lines.push(format!("path {}", escape(head.path())));
-    lines.push(format!("query {}", escape(head.query())));
-    lines.extend(head.fields().map(|field| format!("field {}: {}", escape(field.0), escape(field.1))));
-}
-
-fn error_line(fault: &PeerError) -> String {
-    let debug = format!("{fault:?}");
-    let name = debug.split(|letter: char| !letter.is_alphanumeric()).next().unwrap();
-    format!("error {} {name}", fault.status())
-}
-
 // ---- the format
 
 fn parse(text: &str) -> Vec<Case> {
     let mut cases: Vec<Case> = Vec::new();
     for line in text.lines() {
         if let Some(title) = line.strip_prefix("=== ") {
-            cases.push(Case { title: title.to_owned(), ..Case::default() });
+            cases.push(Case::new(title));
             continue;
         }
         let Some(case) = cases.last_mut() else { continue };
-        if line.starts_with('#') || line.is_empty() {
+        if line.starts_with('#')
+            || line.is_empty()
+            || line.starts_with("gunicorn: ")
+            || line.starts_with("why: ")
+        {
+        } else if let Some(about) = line.strip_prefix("about: ") {
+            case.about = about.to_owned();
         } else if let Some(settings) = line.strip_prefix("policy: ") {
             settings.split(' ').for_each(|setting| apply(setting, case));
         } else if line == "<eof" {
@@ -289,11 +177,38 @@ fn parse(text: &str) -> Vec<Case> {
     cases
 }
 
+impl Case {
+    fn new(title: &str) -> Self {
+        let nobody = TrustedPeers::parse("192.0.2.1").unwrap();
+        let policy = Policy { forwarded_allow_ips: nobody, ..Policy::default() };
+        let (input, expected) = (Vec::new(), Vec::new());
+        Self { title: title.to_owned(), about: String::new(), policy, input, eof: false, expected }
+    }
+}
+
 fn apply(setting: &str, case: &mut Case) {
     let (name, value) = setting.split_once('=').unwrap_or((setting, ""));
     let number = || value.parse().unwrap();
+    let leniency = &mut case.policy.leniency;
     match name {
-        "trusted" => case.trusted = true,
+        "trusted" => case.policy.forwarded_allow_ips = TrustedPeers::parse(PEER).unwrap(),
+        "forwarded_allow_ips" => case.policy.forwarded_allow_ips = TrustedPeers::parse(value).unwrap(),
+        "trust_forwarded_header" => case.policy.trust_forwarded_header = true,
+        "permit_obsolete_folding" => leniency.obsolete_folding = true,
+        "strip_header_spaces" => leniency.header_spaces = true,
+        "permit_unconventional_http_method" => leniency.unconventional_method = true,
+        "permit_unconventional_http_version" => leniency.unconventional_version = true,
+        "casefold_http_method" => leniency.casefold_method = true,
+        "limit_request_body" => case.policy.limit_request_body = value.parse().unwrap(),
+        "proxy_allow_ips" => case.policy.proxy_allow_ips = TrustedPeers::parse(value).unwrap(),
+        "proxy_protocol" => {
+            case.policy.proxy_protocol = match value {
+                "v1" => ProxyProtocol::V1,
+                "v2" => ProxyProtocol::V2,
+                "auto" => ProxyProtocol::Auto,
+                _ => panic!("no such proxy_protocol: {value}"),
+            };
+        }
         "limit_request_line" => case.policy.limit_request_line = number(),
         "limit_request_fields" => case.policy.limit_request_fields = number(),
         "limit_request_field_size" => case.policy.limit_request_field_size = number(),
@@ -338,21 +253,6 @@ fn unescape(text: &str) -> Vec<u8> {
                 rest = &rest[end + 1..];
             }
             _ => panic!("no such escape in {text:?}"),
-        }
-    }
-    out
-}
-
-fn escape(bytes: &[u8]) -> String {
-    let mut out = String::new();
-    for &byte in bytes {
-        match byte {
-            b'\r' => out.push_str("\\r"),
-            b'\n' => out.push_str("\\n"),
-            b'\t' => out.push_str("\\t"),
-            b'\\' => out.push_str("\\\\"),
-            0x20..=0x7e => out.push(char::from(byte)),
-            _ => write!(out, "\\x{byte:02x}").unwrap(),
         }
     }
     out

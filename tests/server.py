@@ -25,6 +25,7 @@ from client import DEADLINE, Address
 HERE = Path(__file__).parent
 APPS = HERE / "apps"
 T = TypeVar("T")
+GIVEN_PORTS: set[int] = set()
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ def executable(name: str) -> str:
 
 
 GUNICORN = Kind("gunicorn", (executable("gunicorn"),), always=("--no-control-socket",))
-RWSGI = Kind("rwsgi", (executable("rwsgi"),))
+# Arguments for every start of rwsgi, to run the suite on another worker class.
+RWSGI = Kind("rwsgi", (executable("rwsgi"),), always=tuple(os.environ.get("RWSGI_ARGUMENTS", "").split()))
 KINDS = {kind.name: kind for kind in (GUNICORN, RWSGI)}
 
 
@@ -70,9 +72,14 @@ def eventually(condition: Callable[[], T], what: str, timeout: float = DEADLINE)
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that was not given before: servers that start at the same time must not meet."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        if port not in GIVEN_PORTS:
+            GIVEN_PORTS.add(port)
+            return port
 
 
 def process_table() -> dict[int, tuple[int, int, str]]:

@@ -1,9 +1,12 @@
 """The examples work as they are told to."""
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 
+import server as servers
 from client import fetch
-from server import HERE
+from server import HERE, RWSGI
 
 EXAMPLES = HERE.parent / "examples"
 
@@ -42,3 +45,17 @@ def test_relative_links_of_the_documents() -> None:
     for document in [*HERE.parent.glob("*.md"), EXAMPLES / "README.md"]:
         for link in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
             assert (document.parent / Path(link)).exists(), f"{document.name}: {link}"
+
+
+def test_the_program_that_serves_itself(tmp_path: Path) -> None:
+    port, home = servers.free_port(), servers.scratch(tmp_path)
+    kind = replace(RWSGI, program=(sys.executable, "embedded.py"))
+    process = servers.launch(kind, [f"127.0.0.1:{port}"], home, cwd=EXAMPLES)
+    server = servers.Running(kind, process, ("127.0.0.1", port), home)
+    try:
+        servers.eventually(server.listening, "the server listens")
+        assert fetch(server.address).body == b"Works fine\n"
+        server.wait_workers(2)
+        assert server.stop() == 0
+    finally:
+        server.clean_up()

@@ -76,7 +76,7 @@ def test_the_full_traceback_at_debug_level(report) -> None:
         ("workers = 2\nworker_class = 'snyc'\n", ["conf.py:2", "snyc", "sync"]),
         ("\n\nloglevel = 'loud'\n", ["conf.py:3", "loud", "warning"]),
         ("x = 1\nbind = '8000'\n", ["conf.py:2", "8000", ":8000"]),
-        ("def f():\n    return 1 / 0\n\n\nworkers = f()\n", ["conf.py", "ZeroDivisionError", "line 5"]),
+        ("def f():\n    return 1 / 0\n\n\nworkers = f()\n", ["conf.py:5", "ZeroDivisionError", "conf.py:2"]),
     ],
 )
 def test_a_bad_config_file(run, tmp_path: Path, source: str, said: list[str]) -> None:

@@ -26,6 +26,7 @@ use pyo3::prelude::*;
 
 use crate::config::Settings;
 use crate::log::with_own_streams;
+use crate::py::surroundings;
 use crate::sys::fork::{self, Forked, fork};
 use crate::sys::{clock, descriptors};
 
@@ -67,12 +68,13 @@ pub fn warnings(settings: &Settings, notified: bool) -> Vec<String> {
 
 /// Forks the daemon off, with the terminal still its own.
 pub fn detach(py: Python<'_>, settings: &Settings) -> io::Result<Side> {
-    flush(py);
+    // What Python has buffered must not be written by each process that inherits it.
+    surroundings::flush(py);
     let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
     if let Forked::Parent(child) = fork(py)? {
         drop(write);
         let _ = waitpid(child, None);
-        crate::py::surroundings::forget_interrupts(py).map_err(io::Error::other)?;
+        surroundings::forget_interrupts(py).map_err(io::Error::other)?;
         return Ok(Side::Terminal(py.detach(|| wait(File::from(read), settings))));
     }
     drop(read);
@@ -90,15 +92,6 @@ pub fn detach(py: Python<'_>, settings: &Settings) -> io::Result<Side> {
     let launcher = Launcher { pipe: RefCell::new(Some(File::from(write))) };
     launcher.say("pid", std::process::id());
     Ok(Side::Server(Rc::new(launcher)))
-}
-
-/// What Python has buffered must not be written by each process that inherits it.
-fn flush(py: Python<'_>) {
-    let flush = |name| py.import("sys")?.getattr(name)?.call_method0("flush");
-    for name in ["stdout", "stderr"] {
-        // None, or closed: then there is nothing to flush.
-        let _ = flush(name);
-    }
 }
 
 impl Launcher {

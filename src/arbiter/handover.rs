@@ -12,7 +12,7 @@ use crate::net::Passed;
 use crate::scoreboard::LAYOUT;
 
 /// The variable. It is taken out of the environment before any Python code can see it.
-pub const VARIABLE: &str = "RWSGI_HANDOVER";
+pub use crate::config::HANDOVER as VARIABLE;
 
 /// Why this program was started by another of its kind.
 #[derive(Clone, Debug, PartialEq, Eq)]

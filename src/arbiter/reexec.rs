@@ -89,7 +89,7 @@ impl Master {
         let text = text.rfind("\nError: ").and_then(|at| text.get(at..)).unwrap_or(&text);
         let text = text.trim().trim_start_matches("Error: ");
         let reason = match status {
-            _ if !text.is_empty() => text.to_owned(),
+            _ if !text.is_empty() => condensed(text),
             Status::Code(code) => format!("loading the application ended with code {code}"),
             Status::Signal(number) => format!("loading the application was ended by signal {number}"),
         };
@@ -171,5 +171,32 @@ impl Master {
         log::error!("Cannot start the program again: {error}");
         // Nothing of the master's may run in this copy of it, neither destructors nor Python's exit handlers.
         crate::sys::fork::leave(1)
+    }
+}
+
+/// Of a traceback what went wrong and the last place that is no library's: a program that started the server has printed it.
+fn condensed(text: &str) -> String {
+    if !text.starts_with("Traceback ") {
+        return text.to_owned();
+    }
+    let reason = text.lines().rfind(|line| !line.is_empty() && !line.starts_with(' ')).unwrap_or(text);
+    let own = |line: &&str| line.starts_with("  File \"/") && !line.contains("-packages/");
+    match text.lines().rfind(own) {
+        Some(place) => format!("{reason}\n{place}"),
+        None => reason.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::condensed;
+
+    #[test]
+    fn of_a_traceback_two_lines_are_told() {
+        let text = "Traceback (most recent call last):\n  File \"/srv/serve\", line 3, in <module>\n    serve()\n  \
+                    File \"/srv/shop.py\", line 7, in make\n    connect()\n  File \"/v/site-packages/db.py\", line 1, \
+                    in connect\n    raise Down\ndb.Down: no route\n";
+        assert_eq!(condensed(text), "db.Down: no route\n  File \"/srv/shop.py\", line 7, in make");
+        assert_eq!(condensed("app.ini:3: bad\nmore"), "app.ini:3: bad\nmore");
     }
 }

@@ -14,7 +14,7 @@ use super::pidfile::PidFile;
 use super::run::{Flow, Master};
 use super::start::announce;
 use super::state::{Event, State};
-use crate::config::{self, Parsed, Settings};
+use crate::config::{self, Parsed, Settings, Sources, Warning};
 use crate::log::Logs;
 use crate::py::config_file::{Objects, PythonLoader};
 use crate::py::hooks::Context;
@@ -22,7 +22,12 @@ use crate::py::surroundings;
 
 impl Master {
     pub(super) fn reload(&mut self, py: Python<'_>) -> Flow {
-        if self.settings().is_some_and(|settings| settings.mechanics.preload_app) {
+        let preloaded = self.settings().is_some_and(|settings| settings.mechanics.preload_app);
+        if preloaded && self.kept.served.embedder.is_some() {
+            log::warn!(
+                "A program that embeds the server keeps the application it preloaded; USR2 loads new code"
+            );
+        } else if preloaded {
             // This process has the old code in it and cannot forget it.
             let event = match self.try_new_code(py) {
                 Ok(pid) => Event::Trying { pid },
@@ -64,7 +69,7 @@ impl Master {
         let settings = Arc::new(settings);
         let identity = identity_of(&settings)?;
         let logs = Logs::open(&settings, identity.as_ref())?;
-        let context = Context::new(py, &settings, &logs, objects, self.kept.app.as_ref());
+        let context = Context::new(py, &settings, &logs, objects, &self.kept.served);
         let context = context.map_err(|error| error.to_string())?;
         let mut generation = Generation::new(settings, logs, identity, context);
         let bound = generation.bind(&self.open_listeners(), &self.kept.passed);
@@ -84,12 +89,11 @@ impl Master {
     fn read_again(&mut self, py: Python<'_>, running: &Settings) -> Result<(Settings, Objects), String> {
         // The file may read variables: it must see what it saw at the start.
         self.kept.variables.restore(py).map_err(|error| error.to_string())?;
-        let mut loader = PythonLoader::new(&self.kept.sources.cwd);
-        let parsed = config::load(&self.kept.sources, &mut loader).map_err(|error| error.to_string())?;
-        let Parsed::Run(mut settings, warnings) = parsed else {
-            return Err("the arguments no longer name a server to run".to_owned());
+        let (mut settings, warnings, objects) = match &self.kept.served.embedder {
+            Some(embedder) => embedder.read_again(py).map_err(|error| error.to_string())?,
+            None => read_sources(&self.kept.sources)?,
         };
-        if settings.app_spec().is_none() {
+        if !self.kept.served.is_named(&settings) {
             return Err(crate::cli::NO_APPLICATION.to_owned());
         }
         for warning in warnings {
@@ -99,7 +103,7 @@ impl Master {
             log::warn!("{name} changed: a reload keeps the running value, a restart takes the new one");
         }
         self.kept.variables.apply(py, &settings.mechanics.raw_env).map_err(|error| error.to_string())?;
-        Ok((*settings, loader.into_objects()))
+        Ok((settings, objects))
     }
 
     /// Makes the process what this generation's settings say: after a reload, and on the way back from one.
@@ -134,6 +138,14 @@ impl Master {
             old.remove();
         }
         Ok(())
+    }
+}
+
+fn read_sources(sources: &Sources) -> Result<(Settings, Vec<Warning>, Objects), String> {
+    let mut loader = PythonLoader::new(&sources.cwd);
+    match config::load(sources, &mut loader).map_err(|error| error.to_string())? {
+        Parsed::Run(settings, warnings) => Ok((*settings, warnings, loader.into_objects())),
+        _ => Err("the arguments no longer name a server to run".to_owned()),
     }
 }
 

@@ -33,6 +33,7 @@ use super::start::Kept;
 use super::state::{Action, Death, Event, State, Status};
 use super::wording::Line;
 use crate::log::CRITICAL;
+use crate::log::greeting::{self, START};
 use crate::py::surroundings;
 use crate::sys::{clock, reap, title};
 
@@ -146,6 +147,7 @@ impl Master {
         self.notifier.update(&summary, self.seats.totals().requests, now);
         if summary.settled {
             self.kept.launcher.conclude(0);
+            greeting::end(summary.ready);
         }
         let limit =
             gauges_limit.map_or(self.state.next_turn(now), |limit| limit.min(self.state.next_turn(now)));
@@ -209,7 +211,7 @@ impl Master {
                 }
                 send(pid, signal);
             }
-            Action::Log(line) => write(&line),
+            Action::Log(line) => self.write(&line),
             Action::Restore { generation } => self.enter(py, generation),
             Action::ReopenLogs => self.generations.values().for_each(|generation| generation.logs.reopen()),
             Action::Promote => self.promote(py),
@@ -222,6 +224,16 @@ impl Master {
             }
         }
         ControlFlow::Continue(())
+    }
+
+    fn write(&self, line: &Line) {
+        if line.critical {
+            log::error!(target: CRITICAL, "{}", line.text);
+        } else if line.echoes && self.seats.board.has_report(self.state.generation()) {
+            log::log!(target: START, line.level, "{}", line.text);
+        } else {
+            log::log!(line.level, "{}", line.text);
+        }
     }
 
     /// Generations nobody belongs to any more go, and with them the sockets only they had.
@@ -273,13 +285,5 @@ fn send(pid: i32, signal: Signal) {
         && error != nix::errno::Errno::ESRCH
     {
         log::warn!("Cannot send {signal} to worker (pid:{pid}): {error}");
-    }
-}
-
-fn write(line: &Line) {
-    if line.critical {
-        log::error!(target: CRITICAL, "{}", line.text);
-    } else {
-        log::log!(line.level, "{}", line.text);
     }
 }

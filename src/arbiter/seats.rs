@@ -120,11 +120,12 @@ const fn was_ready(view: &SlotView) -> bool {
     !matches!(view.stage, Stage::Empty | Stage::Booting)
 }
 
-/// `GET /report for 12.4 s`.
+/// `GET /report for 12.4 s`, or that and how many more.
 fn describe(view: &SlotView, now: Duration) -> Option<String> {
-    let serving = view.serving.as_ref()?;
-    let seconds = now.saturating_sub(serving.since).as_secs_f64();
-    Some(format!("{} for {seconds:.1} s", serving.request))
+    let (first, others) = view.serving.split_first()?;
+    let seconds = now.saturating_sub(first.since).as_secs_f64();
+    let more = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+    Some(format!("{} for {seconds:.1} s{more}", first.request))
 }
 
 #[cfg(test)]
@@ -137,7 +138,7 @@ mod tests {
         let writer = seats.take(1).unwrap();
         seats.occupy(1, 100);
         writer.set_stage(Stage::Ready);
-        writer.serve("GET", b"/report", Duration::from_secs(10));
+        writer.serve(0, "GET", b"/report", Duration::from_secs(10));
         let beats = seats.beats(Duration::from_millis(22_400));
         assert!(beats[0].ready);
         assert_eq!(beats[0].serving.as_deref(), Some("GET /report for 12.4 s"));
@@ -156,8 +157,8 @@ mod tests {
             let writer = seats.take(age).unwrap();
             seats.occupy(age, 100 + age as i32);
             for _ in 0..age {
-                writer.serve("GET", b"/", Duration::ZERO);
-                writer.idle(Duration::from_millis(3));
+                writer.serve(0, "GET", b"/", Duration::ZERO);
+                writer.idle(0, Duration::from_millis(3));
                 assert!(seats.totals().requests > last);
                 last = seats.totals().requests;
             }

@@ -20,7 +20,7 @@ pub(super) struct Server {
     master_name: &'static str,
     cfg: Py<Config>,
     log: Py<PyAny>,
-    app: Py<App>,
+    app: Py<PyAny>,
     address: Py<PyList>,
     proc_name: String,
     pidfile: Option<String>,
@@ -45,7 +45,7 @@ impl Server {
             master_name: "Master",
             cfg: context.cfg.clone_ref(py),
             log: context.log.clone_ref(py),
-            app: context.app.clone_ref(py),
+            app: App::shown(&context.app, py),
             address: PyList::empty(py).unbind(),
             proc_name: String::new(),
             pidfile: None,
@@ -68,7 +68,7 @@ impl Server {
         let mut server = server.try_borrow_mut(py)?;
         server.cfg = context.cfg.clone_ref(py);
         server.log = context.log.clone_ref(py);
-        server.app = context.app.clone_ref(py);
+        server.app = App::shown(&context.app, py);
         server.address = address.unbind();
         server.listeners = listeners.unbind();
         let settings = &generation.settings;

@@ -25,8 +25,10 @@ use super::seats::Seats;
 use super::state::State;
 use crate::config::{Settings, Sources};
 use crate::log::Logs;
+use crate::log::greeting::{self, START};
 use crate::net::{BindError, Listener, Passed};
 use crate::py::hooks::{Context, HookError};
+use crate::py::served::Served;
 use crate::py::surroundings::{self, Variables};
 use crate::sys::identity::Identity;
 
@@ -57,8 +59,7 @@ pub struct Kept {
     pub passed: Vec<Passed>,
     /// The process on the terminal that waits for a daemon.
     pub launcher: Rc<Launcher>,
-    /// The preloaded application.
-    pub app: Option<Py<PyAny>>,
+    pub served: Served,
 }
 
 /// Why the master cannot start.
@@ -69,6 +70,19 @@ pub enum StartError {
     Hook(HookError),
     Python(PyErr),
     System(&'static str, io::Error),
+}
+
+impl StartError {
+    /// With what to try next.
+    pub fn report(&self) -> String {
+        match self {
+            Self::Bind(error) => {
+                let advice = error.advice().map(|advice| format!("\n  {advice}"));
+                format!("{error}{}", advice.unwrap_or_default())
+            }
+            other => other.to_string(),
+        }
+    }
 }
 
 impl fmt::Display for StartError {
@@ -130,7 +144,7 @@ impl Start {
         kept: &Kept,
     ) -> Result<Option<(Pipes, Seats)>, StartError> {
         self.opening.size(py, &self.generation).map_err(StartError::Hook)?;
-        log::info!("Starting rwsgi {}", env!("CARGO_PKG_VERSION"));
+        log::info!(target: START, "Starting rwsgi {}", env!("CARGO_PKG_VERSION"));
         self.write_pidfile(state)?;
         self.opening.starting(py, &self.generation).map_err(StartError::Hook)?;
         self.generation.context.follow_changes(py, &self.generation.logs);
@@ -153,10 +167,12 @@ impl Start {
         detached.map_err(|error| StartError::System("the streams of a daemon", error))?;
         log::debug!("Arbiter booted");
         announce(&self.generation);
+        greeting::say("listening", &self.generation.urls.join(", "));
         if self.generation.settings.debugging.reload {
             log::warn!("Reloader is on. Use in development only!");
         }
-        log::info!("Using worker: {}", self.generation.settings.workers.worker_class.as_str());
+        let class = self.generation.settings.workers.class().as_str();
+        log::info!(target: START, "Using worker: {class}");
         self.opening.ready(py, &self.generation, state).map_err(StartError::Hook)?;
         self.generation.context.follow_changes(py, &self.generation.logs);
         Ok(Some(foundation))
@@ -185,7 +201,7 @@ impl Start {
 }
 
 pub(super) fn announce(generation: &Generation) {
-    log::info!("Listening at: {} ({})", generation.urls.join(","), std::process::id());
+    log::info!(target: START, "Listening at: {} ({})", generation.urls.join(","), std::process::id());
 }
 
 /// Binds; while an address is in use as many times more as the settings say. False when a signal came meanwhile.

@@ -4,7 +4,7 @@ use log::Level;
 use nix::sys::signal::Signal;
 
 use super::oom::Oom;
-use super::state::{Death, Status};
+use super::state::{APP_FAILED, BOOT_FAILED, Death, Status};
 
 /// A line for the error log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,16 +12,23 @@ pub struct Line {
     pub level: Level,
     /// Above ERROR: printed as CRITICAL.
     pub critical: bool,
+    /// Where the worker that could not boot has said why, this says no more.
+    pub echoes: bool,
     pub text: String,
 }
 
 impl Line {
     pub(super) fn new(level: Level, text: impl Into<String>) -> Self {
-        Self { level, critical: false, text: text.into() }
+        Self { level, critical: false, echoes: false, text: text.into() }
+    }
+
+    /// Of a start that has failed.
+    pub(super) fn echo(level: Level, text: impl Into<String>) -> Self {
+        Self { echoes: true, ..Self::new(level, text) }
     }
 
     pub(super) fn critical(text: impl Into<String>) -> Self {
-        Self { level: Level::Error, critical: true, text: text.into() }
+        Self { critical: true, ..Self::new(Level::Error, text) }
     }
 }
 
@@ -33,7 +40,9 @@ pub(super) fn ended(death: &Death, killed: bool) -> Option<Line> {
     match death.status {
         Status::Code(0) => None,
         Status::Code(code) => {
-            Some(Line::new(Level::Error, format!("Worker (pid:{pid}) exited with code {code}.{cut}")))
+            let text = format!("Worker (pid:{pid}) exited with code {code}.{cut}");
+            let boot = code == BOOT_FAILED || code == APP_FAILED;
+            Some(if boot { Line::echo(Level::Error, text) } else { Line::new(Level::Error, text) })
         }
         Status::Signal(number) => {
             let name = Signal::try_from(number)

@@ -136,7 +136,8 @@ fn host_and_port(text: &str) -> Result<Address, String> {
 fn port(text: &str) -> Result<u16, String> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let parsed = if digits { text.parse().ok() } else { None };
-    parsed.ok_or_else(|| format!("'{text}' is not a valid port number."))
+    let range = if digits { " The highest is 65535." } else { "" };
+    parsed.ok_or_else(|| format!("'{text}' is not a valid port number.{range}"))
 }
 
 #[cfg(test)]

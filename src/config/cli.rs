@@ -15,8 +15,9 @@ use super::merge::{Assignment, Layer};
 use super::origin::Origin;
 use super::raw::Raw;
 use super::row::Row;
-use super::table::{self, Settings};
-use super::unsupported::{UNSUPPORTED, Unsupported};
+use super::shell;
+use super::table;
+use super::{help, usage};
 
 const WIDTH: usize = 100;
 const APP_MODULE: &str = "APP_MODULE";
@@ -28,21 +29,15 @@ pub(super) enum Given {
 }
 
 pub(super) fn parse(args: Vec<OsString>, origin: &Origin) -> Result<Given, ConfigError> {
-    let matches = match command(origin).try_get_matches_from(args) {
+    let command = if *origin == Origin::Cli { program() } else { command(origin) };
+    let matches = match command.try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(error) => return refusal(&error, origin),
     };
-    let mut layer = Layer::default();
-    for row in table::rows() {
-        if let Some(raw) = given(&matches, row.name, row.facts.flags, row.takes) {
-            layer.assignments.push(Assignment { row, raw, origin: origin.clone() });
-        }
+    if let Some(text) = asked(&matches)? {
+        return Ok(Given::Help(text));
     }
-    for setting in UNSUPPORTED {
-        if let Some(raw) = given(&matches, setting.name, setting.flags, setting.takes) {
-            layer.warnings.extend(setting.judge(primary(setting.flags), &raw, origin)?);
-        }
-    }
+    let mut layer = layer(&matches, origin)?;
     if let (Origin::Cli, Some(row)) = (origin, table::row("wsgi_app"))
         && let Some(app) = matches.get_one::<String>(APP_MODULE)
     {
@@ -51,12 +46,50 @@ pub(super) fn parse(args: Vec<OsString>, origin: &Origin) -> Result<Given, Confi
     Ok(Given::Layer(layer))
 }
 
+/// What is printed for the flags that are no settings.
+fn asked(matches: &ArgMatches) -> Result<Option<String>, ConfigError> {
+    if let Ok(Some(shell)) = matches.try_get_one::<String>(shell::COMPLETION) {
+        return Ok(Some(shell::completion(program(), shell)));
+    }
+    let man = matches.try_get_one(shell::MAN).ok().flatten().copied().unwrap_or(false);
+    let page = man.then(|| shell::man_page(program())).transpose();
+    page.map_err(|error| ConfigError::config(error.to_string()))
+}
+
+/// The command itself.
+fn program() -> Command {
+    command(&Origin::Cli).args(shell::flags())
+}
+
+/// The command line of a program that embeds the server: what the words beside the flags mean is the program's affair.
+pub(super) fn parse_words(args: Vec<OsString>, usage: &str) -> Result<(Given, Vec<String>), ConfigError> {
+    let words = Arg::new(APP_MODULE).num_args(0..).hide(true);
+    let command = command(&Origin::Cli).override_usage(usage.to_owned()).mut_arg(APP_MODULE, |_| words);
+    match command.try_get_matches_from(args) {
+        Ok(matches) => {
+            let words = matches.get_many::<String>(APP_MODULE).into_iter().flatten().cloned().collect();
+            Ok((Given::Layer(layer(&matches, &Origin::Cli)?), words))
+        }
+        Err(error) => Ok((refusal(&error, &Origin::Cli)?, Vec::new())),
+    }
+}
+
+fn layer(matches: &ArgMatches, origin: &Origin) -> Result<Layer, ConfigError> {
+    let mut layer = Layer::default();
+    for row in table::rows() {
+        if let Some(raw) = given(matches, row.name, row.facts.flags, row.takes) {
+            layer.assignments.push(Assignment { row, raw, origin: origin.clone() });
+        }
+    }
+    Ok(layer)
+}
+
 /// The command that reads `origin`'s arguments. Only the command line itself names the application; in a
 /// variable such words are ignored, as gunicorn does.
 fn command(origin: &Origin) -> Command {
     let positional = match origin {
         Origin::Cli => {
-            Arg::new(APP_MODULE).help("The application: MODULE:CALLABLE, or MODULE (`application`)")
+            Arg::new(APP_MODULE).help("The application: MODULE:CALLABLE, or MODULE for MODULE:application")
         }
         _ => Arg::new(APP_MODULE).num_args(0..),
     };
@@ -69,15 +102,15 @@ fn command(origin: &Origin) -> Command {
         .disable_help_flag(true)
         .disable_version_flag(true)
         .max_term_width(WIDTH)
+        .after_help(help::EXAMPLES)
         .arg(positional)
         .args(table::rows().filter(|row| !row.facts.flags.is_empty()).map(argument))
-        .args(UNSUPPORTED.iter().filter(|setting| !setting.flags.is_empty()).map(refused_argument))
         .arg(
             Arg::new("help")
                 .short('h')
                 .long("help")
                 .action(ArgAction::Help)
-                .help("This help (`-h`: one line each)")
+                .help("This help (-h: one line each)")
                 .help_heading("Help"),
         )
         .arg(
@@ -93,8 +126,8 @@ fn command(origin: &Origin) -> Command {
 
 fn argument(row: &'static Row) -> Arg {
     let argument = flagged(Arg::new(row.name), row.facts.flags, row.takes)
-        .help(short_help(row))
-        .long_help(long_help(row))
+        .help(help::short(row))
+        .long_help(help::long(row))
         .help_heading(row.section)
         // Known to the parser all the same, so that it is refused for what it is.
         .hide(!row.works());
@@ -105,10 +138,6 @@ fn argument(row: &'static Row) -> Arg {
         }
         _ => argument.value_name(row.facts.metavar),
     }
-}
-
-fn refused_argument(setting: &'static Unsupported) -> Arg {
-    flagged(Arg::new(setting.name), setting.flags, setting.takes).hide(true)
 }
 
 fn flagged(mut argument: Arg, flags: &[&'static str], takes: Takes) -> Arg {
@@ -134,36 +163,6 @@ fn flagged(mut argument: Arg, flags: &[&'static str], takes: Takes) -> Arg {
         .allow_negative_numbers(takes != Takes::Nothing)
 }
 
-/// One line; a default is shown where there is one that says something.
-fn short_help(row: &Row) -> String {
-    match (row.show)(&Settings::default()) {
-        Raw::Str(text) if row.facts.default_is.is_none() && text.len() < 16 => {
-            format!("{} [{text}]", row.summary())
-        }
-        Raw::Int(number) => format!("{} [{number}]", row.summary()),
-        _ => row.summary().to_owned(),
-    }
-}
-
-fn long_help(row: &Row) -> String {
-    let mut blocks = vec![row.summary().to_owned()];
-    blocks.extend(row.blocks());
-    let mut facts = format!("[default: {}]", row.default_text().replace('`', ""));
-    if row.takes != Takes::Nothing {
-        facts.push_str(&format!(" [value: {}]", (row.allowed)()));
-    }
-    let longs: Vec<&str> = row.facts.flags.iter().filter(|flag| flag.starts_with("--")).copied().collect();
-    if let [_, aliases @ ..] = longs.as_slice()
-        && !aliases.is_empty()
-    {
-        facts.push_str(&format!(" [also: {}]", aliases.join(", ")));
-    }
-    let variables: Vec<String> = row.variables().collect();
-    facts.push_str(&format!(" [env: {}]", variables.join(", ")));
-    blocks.push(facts);
-    blocks.join("\n\n")
-}
-
 fn given(matches: &ArgMatches, id: &str, flags: &[&str], takes: Takes) -> Option<Raw> {
     if flags.is_empty() {
         return None;
@@ -183,14 +182,13 @@ fn primary<'a>(flags: &[&'a str]) -> &'a str {
 }
 
 fn refusal(error: &clap::Error, origin: &Origin) -> Result<Given, ConfigError> {
-    let text = error.render().to_string();
     match error.kind() {
-        ErrorKind::DisplayHelp => Ok(Given::Help(text)),
+        ErrorKind::DisplayHelp => Ok(Given::Help(error.render().to_string())),
         ErrorKind::DisplayVersion => Ok(Given::Version),
         _ => {
-            let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
+            let text = usage::message(error);
             Err(ConfigError::usage(match origin {
-                Origin::Cli => text.to_owned(),
+                Origin::Cli => text,
                 _ => format!("{origin}: {text}"),
             }))
         }
@@ -198,7 +196,12 @@ fn refusal(error: &clap::Error, origin: &Origin) -> Result<Given, ConfigError> {
 }
 
 #[cfg(test)]
+pub(super) fn completion(shell: &str) -> String {
+    shell::completion(program(), shell)
+}
+
+#[cfg(test)]
 pub(super) fn help(long: bool) -> String {
-    let mut command = command(&Origin::Cli).term_width(WIDTH);
+    let mut command = program().term_width(WIDTH);
     if long { command.render_long_help() } else { command.render_help() }.to_string()
 }

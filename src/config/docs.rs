@@ -6,21 +6,23 @@
 use super::kind::Takes;
 use super::row::Row;
 use super::table;
-use super::unsupported::{UNSUPPORTED, Unsupported};
 
 const HEAD: &str = "\
 # Settings
 
 <!-- From src/config/table: `RWSGI_REGENERATE=1 cargo test --no-default-features settings_md`. Do not edit. -->
 
-A setting has one name everywhere. In a config file it is a Python variable, on the command line a flag, in
-the environment `RWSGI_` and its name in capitals. Where several set it, the last of these wins:
+A setting has one name everywhere. In a config file it is a Python variable or a TOML key, on the command line
+a flag, in the environment `RWSGI_` and its name in capitals. Where several set it, the last of these wins:
 
 1. the default;
 2. the environment: `RWSGI_<NAME>`, else the other variables named below;
-3. the config file: `-c PATH`, else `./rwsgi.conf.py`, else `./gunicorn.conf.py`;
+3. the config file: `-c PATH`, else the first of `./rwsgi.conf.py`, `./rwsgi.toml`, `./gunicorn.conf.py` and the table
+   `[tool.rwsgi]` of `./pyproject.toml`;
 4. the arguments in `RWSGI_CMD_ARGS`, else in `GUNICORN_CMD_ARGS`;
 5. the command line.
+
+Under `pserve` the section `[server:NAME]` of its ini file stands in the place of 4 and 5.
 
 A list replaces the list below it; nothing is appended. In a variable the items of a list are separated by
 spaces and may be quoted as in a shell; an empty variable counts as unset where an empty text is no value. Long
@@ -28,13 +30,8 @@ flags may be shortened as long as they are unambiguous; of a flag given twice th
 
 `rwsgi --print-config` prints every value and where it came from. *Changed by* says what it takes for a new
 value to reach a running server. Another value than the default is an error where a setting is not supported
-yet, and told with a warning where it has no effect.
-";
-
-const UNSUPPORTED_HEAD: &str = "
-## gunicorn settings that are not supported yet
-
-In a config file they may be left at gunicorn's default; anything else is an error that names the line.
+yet, and told with a warning where it has no effect. A variable that begins with `RWSGI_` and is no setting gets
+a warning, too.
 ";
 
 pub fn settings_markdown() -> String {
@@ -47,9 +44,6 @@ pub fn settings_markdown() -> String {
         }
         text.push_str(&entry(row));
     }
-    text.push_str(UNSUPPORTED_HEAD);
-    let missing = UNSUPPORTED.iter().map(shown).collect::<Vec<_>>();
-    text.push_str(&format!("\n{}.\n", missing.join(", ")));
     text
 }
 
@@ -83,8 +77,4 @@ fn flags(row: &Row) -> String {
         _ => format!(" {}", row.facts.metavar),
     };
     row.facts.flags.iter().map(|flag| format!("`{flag}{value}`")).collect::<Vec<_>>().join(", ")
-}
-
-fn shown(setting: &Unsupported) -> String {
-    format!("`{}`", setting.name)
 }

@@ -15,9 +15,11 @@ use super::raw::Raw;
 use super::row::Row;
 use super::sources::Sources;
 use super::table::{self, Settings};
-use super::unsupported;
 
 const PREFIX: &str = "RWSGI_";
+
+/// By which one program of a master speaks to the next.
+pub const HANDOVER: &str = "RWSGI_HANDOVER";
 
 /// Extra arguments: the first of these that is set.
 const CMD_ARGS: [&str; 2] = ["RWSGI_CMD_ARGS", "GUNICORN_CMD_ARGS"];
@@ -65,17 +67,25 @@ fn words(variable: &str, text: &str) -> Result<Vec<String>, ConfigError> {
 
 /// Variables that look like ours and are not.
 fn warnings(sources: &Sources) -> Vec<Warning> {
-    sources.env.iter().filter_map(|(variable, _)| warning(variable)).collect()
+    sources.env.iter().filter_map(|(variable, value)| warning(variable, value)).collect()
 }
 
-fn warning(variable: &str) -> Option<Warning> {
+fn warning(variable: &str, value: &str) -> Option<Warning> {
     let name = variable.strip_prefix(PREFIX)?.to_ascii_lowercase();
-    if CMD_ARGS.contains(&variable) || table::rows().any(|row| row.variable() == variable) {
+    let is_own = CMD_ARGS.contains(&variable) || variable == HANDOVER;
+    if is_own || is_service(variable, value) || table::rows().any(|row| row.variable() == variable) {
         return None;
     }
-    if unsupported::find(&name).is_some() {
-        return Some(Warning(format!("{variable}: '{name}' is not supported yet")));
-    }
-    let meant = names::nearest(&name)?.to_ascii_uppercase();
-    Some(Warning(format!("unknown variable '{variable}' (did you mean '{PREFIX}{meant}'?)")))
+    let advice = match names::nearest(&name) {
+        Some(meant) => format!("did you mean '{PREFIX}{}'?", meant.to_ascii_uppercase()),
+        None => "no setting has this name".to_owned(),
+    };
+    Some(Warning(format!("unknown variable '{variable}' ({advice})")))
+}
+
+/// What an orchestrator sets for a service that is called rwsgi: `RWSGI_SERVICE_HOST`, `RWSGI_PORT=tcp://…`,
+/// `RWSGI_PORT_80_TCP_ADDR`, and the same for `rwsgi-web`.
+fn is_service(variable: &str, value: &str) -> bool {
+    ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT_"].iter().any(|part| variable.contains(part))
+        || (variable.ends_with("_PORT") && value.contains("://"))
 }

@@ -1,8 +1,8 @@
-//! The config file as a layer: which file, and what its globals mean.
+//! The config file as a layer: which file, and what the globals of a Python one mean.
 //!
-//! A config file is a program; running it is somebody else's ([`FileLoader`]), so that this stays testable
+//! A Python file is a program; running it is somebody else's ([`FileLoader`]), so that this stays testable
 //! without Python. Names that are no setting's are the file's own business, unless they nearly are. Read
-//! next: `py/config_file.rs`, which runs it.
+//! next: `py/config_file.rs`, which runs it; `toml.rs`, for the other kind of file.
 
 use std::path::{Path, PathBuf};
 
@@ -12,10 +12,12 @@ use super::names;
 use super::origin::Origin;
 use super::raw::Raw;
 use super::table;
-use super::unsupported;
+use super::toml;
 
 /// Read from the launch directory when none is named: the first that exists.
-const DEFAULTS: [&str; 2] = ["./rwsgi.conf.py", "./gunicorn.conf.py"];
+const DEFAULTS: [&str; 3] = ["rwsgi.conf.py", "rwsgi.toml", "gunicorn.conf.py"];
+/// The same, if it has a table for this program. It also speaks to others.
+const SHARED: &str = "pyproject.toml";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfigSource {
@@ -45,20 +47,35 @@ pub trait FileLoader {
     fn load(&mut self, source: &ConfigSource) -> Result<Loaded, ConfigError>;
 }
 
-/// What `config` stands for; without it a default file, and how to show that one.
-pub(super) fn source(config: Option<&str>, cwd: &Path) -> Result<Option<ConfigSource>, ConfigError> {
-    let Some(config) = config else {
-        let found = DEFAULTS.iter().find(|name| cwd.join(name).exists());
-        return Ok(found.map(|name| at(name, cwd)));
-    };
+/// What `config` stands for; without it a default file.
+pub(super) fn source(
+    config: Option<&str>,
+    cwd: &Path,
+) -> Result<(Option<ConfigSource>, Vec<Warning>), ConfigError> {
+    let Some(config) = config else { return Ok(default(cwd)) };
     if let Some(module) = config.strip_prefix("python:") {
-        return Ok(Some(ConfigSource::Module(module.to_owned())));
+        return Ok((Some(ConfigSource::Module(module.to_owned())), Vec::new()));
     }
     let name = config.strip_prefix("file:").unwrap_or(config);
     if !cwd.join(name).exists() {
-        return Err(ConfigError::config(format!("'{name}' doesn't exist")));
+        return Err(ConfigError::config(format!("'{name}' doesn't exist{}", searched(name, cwd))));
     }
-    Ok(Some(at(name, cwd)))
+    Ok((Some(at(name, cwd)), extension(name).into_iter().collect()))
+}
+
+fn default(cwd: &Path) -> (Option<ConfigSource>, Vec<Warning>) {
+    let mut found: Vec<&str> = DEFAULTS.into_iter().filter(|name| cwd.join(name).exists()).collect();
+    if toml::has_table(&cwd.join(SHARED)) {
+        found.push(SHARED);
+    }
+    let Some((first, rest)) = found.split_first() else { return (None, Vec::new()) };
+    let left = |name: &&str| Warning(format!("{name} is not read, because there is {first}"));
+    (Some(at(first, cwd)), rest.iter().map(left).collect())
+}
+
+/// Where a relative path was looked for: not always where its author was.
+fn searched(name: &str, cwd: &Path) -> String {
+    if Path::new(name).is_absolute() { String::new() } else { format!(" in {}", cwd.display()) }
 }
 
 fn at(name: &str, cwd: &Path) -> ConfigSource {
@@ -66,7 +83,27 @@ fn at(name: &str, cwd: &Path) -> ConfigSource {
     ConfigSource::File { path: cwd.join(shown), shown: PathBuf::from(shown) }
 }
 
-pub(super) fn layer(loaded: &Loaded) -> Result<Layer, ConfigError> {
+fn extension(name: &str) -> Option<Warning> {
+    let extension = Path::new(name).extension().unwrap_or_default();
+    let known = ["py", "pyc", "toml"].iter().any(|known| extension == *known);
+    (!known).then(|| {
+        Warning(format!(
+            "{name}: configuration file should have a valid Python extension; it is read as Python"
+        ))
+    })
+}
+
+/// Reads the source: a TOML file here, a program by the loader.
+pub(super) fn read(source: &ConfigSource, loader: &mut dyn FileLoader) -> Result<Layer, ConfigError> {
+    match source {
+        ConfigSource::File { path, shown } if path.extension().is_some_and(|kind| kind == "toml") => {
+            toml::layer(path, shown)
+        }
+        source => layer(&loader.load(source)?),
+    }
+}
+
+fn layer(loaded: &Loaded) -> Result<Layer, ConfigError> {
     let mut layer = Layer::default();
     for global in &loaded.globals {
         let origin = Origin::File { path: loaded.path.clone(), line: global.line };
@@ -76,8 +113,6 @@ pub(super) fn layer(loaded: &Loaded) -> Result<Layer, ConfigError> {
         }
         if let Some(row) = table::row(&global.name) {
             layer.assignments.push(Assignment { row, raw: global.value.clone(), origin });
-        } else if let Some(setting) = unsupported::find(&global.name) {
-            layer.warnings.extend(setting.judge(setting.name, &global.value, &origin)?);
         } else {
             layer.warnings.extend(misspelling(global, loaded, &origin));
         }
@@ -95,5 +130,5 @@ fn misspelling(global: &Global, loaded: &Loaded, origin: &Origin) -> Option<Warn
     if loaded.globals.iter().any(|other| other.name == meant) {
         return None;
     }
-    Some(Warning(format!("{origin}: unknown setting '{name}' (did you mean '{meant}'?)")))
+    Some(Warning(names::unknown(name, origin)))
 }

@@ -1,6 +1,7 @@
 //! The layers, lowest first, laid over each other into [`Settings`].
 //!
-//! defaults < environment < config file < `RWSGI_CMD_ARGS` < command line. Every layer is checked, also where
+//! defaults < environment < config file < `RWSGI_CMD_ARGS` < command line. Where `pserve` has started this process, its
+//! server section stands in the place of the last two. Every layer is checked, also where
 //! a higher one replaces it. Invariant: the result is a function of [`Sources`] and the loader, so a reload
 //! can run it again; only the directories and files that settings name are looked up. Read next: `cli.rs`,
 //! `env.rs`, `file.rs`, one per layer.
@@ -10,12 +11,13 @@ use std::path::{Path, PathBuf};
 use super::cli::{self, Given};
 use super::error::{ConfigError, Warning};
 use super::file::{self, ConfigSource, FileLoader};
+use super::ini;
 use super::origin::Origin;
 use super::raw::Raw;
 use super::row::Row;
 use super::sources::Sources;
 use super::table::{self, Settings};
-use super::{env, kind};
+use super::{application, env, kind};
 use crate::sys::identity;
 
 /// One value that one layer gives one setting.
@@ -42,47 +44,52 @@ pub enum Parsed {
 }
 
 pub fn load(sources: &Sources, loader: &mut dyn FileLoader) -> Result<Parsed, ConfigError> {
-    let flags = match cli::parse(sources.argv.clone(), &Origin::Cli)? {
+    let upper = match flags(sources)? {
         Given::Layer(layer) => layer,
         Given::Help(text) => return Ok(Parsed::Help(text)),
         Given::Version => return Ok(Parsed::Version),
     };
-    let cmd_args = match cmd_args(sources)? {
+    let lower = match cmd_args(sources)? {
         Given::Layer(layer) => layer,
         Given::Help(text) => return Ok(Parsed::Help(text)),
         Given::Version => return Ok(Parsed::Version),
     };
-
     let mut merge = Merge::default();
     merge.apply(env::layer(sources)?)?;
-    let named = merge.config_named_by(&[&cmd_args, &flags])?;
-    if let Some(source) = file::source(named.as_deref(), &sources.cwd)? {
-        merge.apply(file::layer(&loader.load(&source)?)?)?;
-        merge.note_default_file(&source);
-    }
-    merge.apply(cmd_args)?;
-    merge.apply(flags)?;
-    merge.resolve_chdir(&sources.cwd)?;
-    merge.resolve_extra_files(&sources.cwd)?;
-    merge.find_accounts()?;
+    let named = merge.config_named_by(&[&lower, &upper])?;
+    merge.lay_file(named.as_deref(), &sources.cwd, loader)?;
+    merge.apply(lower)?;
+    merge.apply(upper)?;
+    merge.resolve(&sources.cwd)?;
     Ok(Parsed::Run(Box::new(merge.settings), merge.warnings))
 }
 
-fn cmd_args(sources: &Sources) -> Result<Given, ConfigError> {
+/// A process that a server section has started has another program's arguments.
+fn flags(sources: &Sources) -> Result<Given, ConfigError> {
+    match &sources.section {
+        Some(section) => ini::layer(section, &sources.cwd).map(Given::Layer),
+        None => cli::parse(sources.argv.clone(), &Origin::Cli),
+    }
+}
+
+pub(super) fn cmd_args(sources: &Sources) -> Result<Given, ConfigError> {
+    if sources.section.is_some() {
+        return Ok(Given::Layer(Layer::default()));
+    }
     match env::cmd_args(sources)? {
         Some((words, origin)) => cli::parse(words, &origin),
         None => Ok(Given::Layer(Layer::default())),
     }
 }
 
-#[derive(Default)]
-struct Merge {
-    settings: Settings,
-    warnings: Vec<Warning>,
+#[derive(Clone, Default)]
+pub(super) struct Merge {
+    pub(super) settings: Settings,
+    pub(super) warnings: Vec<Warning>,
 }
 
 impl Merge {
-    fn apply(&mut self, layer: Layer) -> Result<(), ConfigError> {
+    pub(super) fn apply(&mut self, layer: Layer) -> Result<(), ConfigError> {
         for Assignment { row, raw, origin } in layer.assignments {
             (row.set)(&mut self.settings, &raw)
                 .map_err(|reject| ConfigError::invalid(row, &raw, &origin, &reject))?;
@@ -97,17 +104,40 @@ impl Merge {
 
     /// The config file must be known before its layer is laid, so the layers above it are asked ahead of
     /// their turn.
-    fn config_named_by(&mut self, layers: &[&Layer]) -> Result<Option<String>, ConfigError> {
+    pub(super) fn config_named_by(&mut self, layers: &[&Layer]) -> Result<Option<String>, ConfigError> {
         let named = layers.iter().flat_map(|layer| &layer.assignments).filter(|a| a.row.name == "config");
         let assignments = named.cloned().collect();
         self.apply(Layer { assignments, warnings: Vec::new() })?;
         Ok(self.settings.config_file.config.clone())
     }
 
+    /// A config file as `config` names it; without a name a default one. False if there is none.
+    pub(super) fn lay_file(
+        &mut self,
+        named: Option<&str>,
+        cwd: &Path,
+        loader: &mut dyn FileLoader,
+    ) -> Result<bool, ConfigError> {
+        let (source, warnings) = file::source(named, cwd)?;
+        self.warnings.extend(warnings);
+        let Some(source) = source else { return Ok(false) };
+        self.apply(file::read(&source, loader)?)?;
+        self.note_default_file(&source);
+        Ok(true)
+    }
+
     fn note_default_file(&mut self, source: &ConfigSource) {
         if let (None, ConfigSource::File { shown, .. }) = (&self.settings.config_file.config, source) {
             self.settings.config_file.config = Some(shown.display().to_string());
         }
+    }
+
+    /// Looks up what the values name, when all layers are laid.
+    pub(super) fn resolve(&mut self, cwd: &Path) -> Result<(), ConfigError> {
+        self.resolve_chdir(cwd)?;
+        self.resolve_paste(cwd)?;
+        self.resolve_extra_files(cwd)?;
+        self.find_accounts()
     }
 
     /// Absolute, so that a reload finds the same directory after the process has changed to it.
@@ -119,6 +149,27 @@ impl Merge {
             return Err(self.unusable("chdir", &named.display().to_string(), reason));
         }
         self.settings.mechanics.chdir = chdir;
+        Ok(())
+    }
+
+    /// Absolute, for the same reason. Loggers in the file are a default.
+    fn resolve_paste(&mut self, cwd: &Path) -> Result<(), ConfigError> {
+        let Some(uri) = self.settings.mechanics.paste.take() else { return Ok(()) };
+        let (named, section) = application::split(&uri);
+        let file = cwd.join(named);
+        if !file.is_file() {
+            return Err(self.unusable("paste", &uri, format!("there is no file '{}'", named.display())));
+        }
+        let section = section.map(|name| format!("#{name}")).unwrap_or_default();
+        self.settings.mechanics.paste = Some(format!("{}{section}", file.display()));
+        let open = *self.settings.origin("logconfig") == Origin::Default;
+        if let (Some(file), true) = (self.settings.paste_file().map(Path::to_owned), open)
+            && let Some(line) = ini::loggers(&file)
+        {
+            let path = named.strip_prefix(cwd).unwrap_or(named).to_owned();
+            self.settings.logging.logconfig = Some(file.display().to_string());
+            self.settings.origins.insert("logconfig", Origin::File { path, line: Some(line) });
+        }
         Ok(())
     }
 

@@ -3,9 +3,10 @@
 //! ```text
 //! table/<section>.rs    one declaration per setting ──► Settings (typed), rows
 //! kind/                 what a value may be
-//! env  file  cli        one layer each: rows ──► assignments with their origin
+//! env  file  cli  ini   one layer each: rows ──► assignments with their origin
 //! merge                 the layers over each other ──► Settings
-//! print  docs           rows ──► text
+//! draft                 the same, in the steps of a Python program that embeds the server
+//! print  docs  help  shell   rows ──► text
 //! ```
 //!
 //! Invariants: a setting is declared in one place; everything here is a function of [`Sources`] and of the
@@ -13,11 +14,15 @@
 //! `merge.rs`.
 
 pub mod address;
+mod application;
 mod cli;
 pub mod docs;
+mod draft;
 mod env;
 mod error;
 mod file;
+mod help;
+mod ini;
 pub mod kind;
 mod live;
 mod merge;
@@ -26,17 +31,24 @@ mod origin;
 mod print;
 mod raw;
 pub mod row;
+mod shell;
 mod sources;
 mod split;
 pub mod table;
 #[cfg(test)]
 mod tests;
-pub mod unsupported;
+mod toml;
+mod usage;
 
 pub use address::Address;
+pub use application::{Application, PasteApp};
+pub use draft::{Asked, Draft};
+pub use env::HANDOVER;
 pub use error::{ConfigError, Warning};
 pub use file::{ConfigSource, FileLoader, Global, Loaded};
+pub use ini::ServerSection;
 pub use merge::{Parsed, load};
+pub use names::nearest;
 pub use origin::Origin;
 pub use raw::Raw;
 pub use sources::Sources;
@@ -45,7 +57,7 @@ pub use table::Settings;
 /// What `--version` prints.
 pub const VERSION_LINE: &str = concat!("rwsgi (version ", env!("CARGO_PKG_VERSION"), ")");
 
-/// Whether `name` means something in a config file, be it only an error.
+/// Whether `name` means something in a config file.
 pub fn is_setting(name: &str) -> bool {
-    table::row(name).is_some() || unsupported::find(name).is_some()
+    table::row(name).is_some()
 }

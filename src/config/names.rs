@@ -3,10 +3,17 @@
 //! Config files and environments hold names of their own, so a guess must be close to count. Read next:
 //! `file.rs`.
 
+use super::origin::Origin;
 use super::table;
 
+/// What is said of a name that no setting has.
+pub(super) fn unknown(name: &str, origin: &Origin) -> String {
+    let meant = nearest(name).map(|meant| format!(" (did you mean '{meant}'?)")).unwrap_or_default();
+    format!("{origin}: unknown setting '{name}'{meant}")
+}
+
 /// The setting whose name `name` nearly is, by case or by a slip or two of the keyboard.
-pub(super) fn nearest(name: &str) -> Option<&'static str> {
+pub fn nearest(name: &str) -> Option<&'static str> {
     let name = name.to_ascii_lowercase();
     // The shorter a name, the sooner a slip makes it another word.
     let slips = match name.len() {

@@ -1,7 +1,6 @@
 //! Where a value came from, for `--print-config` and for error messages.
 //!
-//! Owns the list of layers, lowest first; `Ord` on the enum's order is not precedence to be computed with,
-//! the order in which `merge` applies the layers is. Read next: `merge.rs`.
+//! Owns the list of layers, lowest first: the order in which `merge` applies them. Read next: `merge.rs`.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,6 +10,8 @@ pub enum Origin {
     Default,
     /// An environment variable, by name.
     Env(String),
+    /// The Python program that embeds the server. Where in the order it stands is the program's choice.
+    Application,
     File {
         path: PathBuf,
         line: Option<u32>,
@@ -20,11 +21,26 @@ pub enum Origin {
     Cli,
 }
 
+impl Origin {
+    /// A higher one counts for more.
+    pub(super) const fn layer(&self) -> u8 {
+        match self {
+            Self::Default => 0,
+            Self::Env(_) => 1,
+            Self::File { .. } => 2,
+            Self::CmdArgs(_) => 3,
+            Self::Cli => 4,
+            Self::Application => 5,
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
             Self::Env(variable) | Self::CmdArgs(variable) => f.write_str(variable),
+            Self::Application => f.write_str("application"),
             Self::File { path, line: Some(line) } => write!(f, "{}:{line}", path.display()),
             Self::File { path, line: None } => write!(f, "{}", path.display()),
             Self::Cli => f.write_str("command line"),

@@ -69,6 +69,8 @@ pub struct Row {
     pub facts: Facts,
     pub takes: Takes,
     pub allowed: fn() -> String,
+    /// The values, if they can be listed.
+    pub choices: fn() -> Vec<&'static str>,
     pub(super) set: fn(&mut Settings, &Raw) -> Result<(), Reject>,
     pub(super) show: fn(&Settings) -> Raw,
 }
@@ -157,6 +159,7 @@ macro_rules! section {
                     },
                     takes: <$kind as $crate::config::kind::Kind>::TAKES,
                     allowed: <$kind as $crate::config::kind::Kind>::allowed,
+                    choices: <$kind as $crate::config::kind::Kind>::choices,
                     set: |settings, raw| {
                         settings.$section.$name = <$kind as $crate::config::kind::Kind>::parse(raw)?;
                         Ok(())

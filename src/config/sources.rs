@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::ini::ServerSection;
 use super::table::Settings;
 
 #[derive(Clone, Debug, Default)]
@@ -18,6 +19,8 @@ pub struct Sources {
     pub env: Vec<(String, String)>,
     /// Where the server was started: relative paths in flags start here, also after a `chdir`.
     pub cwd: PathBuf,
+    /// In place of arguments, where a server section of an ini file started this process.
+    pub section: Option<ServerSection>,
 }
 
 impl Sources {
@@ -30,7 +33,7 @@ impl Sources {
         let pwd = env.iter().find(|(name, _)| name == "PWD").map(|(_, path)| PathBuf::from(path));
         // The shell's idea of the path, which keeps the symbolic links a deployment switches.
         let cwd = pwd.filter(|pwd| pwd.is_absolute() && is_same(pwd, &cwd)).unwrap_or(cwd);
-        Ok(Self { argv, env, cwd })
+        Ok(Self { argv, env, cwd, section: None })
     }
 
     /// The file that `settings` come from, if they come from one.

@@ -7,6 +7,8 @@
 //! Invariant: `base <= at <= end <= bytes.len()`, and all of `bytes` is initialised. Bytes move only when at least as
 //! much room is won as bytes are moved, so compaction costs a constant per byte received.
 
+use std::ops::Range;
+
 /// A buffer that one large request blew up is given back when it is empty.
 const KEEP: usize = 64 * 1024;
 const FIRST: usize = 4096;
@@ -24,34 +26,47 @@ impl ReceiveBuffer {
     /// Room for at least `min` bytes.
     pub(crate) fn spare(&mut self, min: usize) -> &mut [u8] {
         let min = min.max(1);
-        if self.bytes.len() - self.end < min {
+        if self.room() < min {
             self.make_room(min);
         }
         self.bytes.get_mut(self.end..).unwrap_or_default()
     }
 
+    fn room(&self) -> usize {
+        self.bytes.len().saturating_sub(self.end)
+    }
+
     fn make_room(&mut self, min: usize) {
-        let live = self.kept + (self.end - self.at);
-        if self.end - live >= live {
+        let live = self.kept.saturating_add(self.unread().len());
+        if self.end.saturating_sub(live) >= live {
             self.compact(live);
         }
-        if self.bytes.len() - self.end < min {
-            let size = (self.end + min).next_power_of_two().max(FIRST);
+        if self.room() < min {
+            let size = self.end.saturating_add(min).next_power_of_two().max(FIRST);
             self.bytes.resize(size, 0);
         }
     }
 
     fn compact(&mut self, live: usize) {
-        self.bytes.copy_within(self.base..self.base + self.kept, 0);
+        let head = self.head_range();
+        self.bytes.copy_within(head, 0);
         self.bytes.copy_within(self.at..self.end, self.kept);
         self.base = 0;
         self.at = self.kept;
         self.end = live;
     }
 
+    fn head_range(&self) -> Range<usize> {
+        self.base..self.base.saturating_add(self.kept)
+    }
+
     pub(crate) fn filled(&mut self, n: usize) {
-        debug_assert!(self.end + n <= self.bytes.len());
-        self.end = (self.end + n).min(self.bytes.len());
+        debug_assert!(n <= self.room());
+        self.end = self.end.saturating_add(n).min(self.bytes.len());
+    }
+
+    pub(crate) fn allocated(&self) -> usize {
+        self.bytes.len()
     }
 
     /// Received and not yet taken.
@@ -59,19 +74,36 @@ impl ReceiveBuffer {
         self.bytes.get(self.at..self.end).unwrap_or_default()
     }
 
+    pub(crate) fn unread_mut(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.at..self.end).unwrap_or_default()
+    }
+
     pub(crate) fn take(&mut self, n: usize) {
-        self.at = (self.at + n).min(self.end);
+        self.at = self.at.saturating_add(n).min(self.end);
     }
 
     /// Takes the first `n` unread bytes as the head, which stays readable until `release`.
     pub(crate) fn keep(&mut self, n: usize) {
         self.base = self.at;
         self.take(n);
-        self.kept = self.at - self.base;
+        self.kept = self.at.saturating_sub(self.base);
     }
 
     pub(crate) fn head(&self) -> &[u8] {
-        self.bytes.get(self.base..self.base + self.kept).unwrap_or_default()
+        self.bytes.get(self.head_range()).unwrap_or_default()
+    }
+
+    pub(crate) fn head_mut(&mut self) -> &mut [u8] {
+        let range = self.head_range();
+        self.bytes.get_mut(range).unwrap_or_default()
+    }
+
+    /// Gives back what is not needed while no more is read.
+    pub(crate) fn shrink(&mut self) {
+        if self.at == self.end && self.bytes.len() > KEEP {
+            self.bytes = self.head().to_vec();
+            (self.base, self.at, self.end) = (0, self.kept, self.kept);
+        }
     }
 
     /// Forgets the head; unread bytes stay.
@@ -119,6 +151,11 @@ mod tests {
         assert_eq!(buffer.head(), b"head");
         assert_eq!(buffer.unread().len(), 100_006);
         buffer.take(100_006);
+        buffer.shrink();
+        assert_eq!((buffer.head(), buffer.bytes.len()), (&b"head"[..], 4));
+        receive(&mut buffer, b"next");
+        assert_eq!((buffer.head(), buffer.unread()), (&b"head"[..], &b"next"[..]));
+        buffer.take(4);
         buffer.release();
         assert!(buffer.bytes.len() <= KEEP);
     }

@@ -4,12 +4,12 @@
 //!   Size ──(size > 0)──► Data ──► DataEnd ──► Size        Size ──(size 0)──► Trailers ──(empty line)──► Done
 //! ```
 //! Written by hand because every lenience here is a smuggling hole: sizes are hex digits with checked arithmetic,
-//! extensions follow the grammar, CRLF is CRLF, each line is bounded and trailers are counted. Trailer fields are checked and
+//! extensions follow the grammar, CRLF is CRLF, each line is bounded, trailers are counted and so is the body. Trailer fields are checked and
 //! dropped: PEP 3333 has no place for them. Lines cut by a split are stashed, so each byte is looked at once.
 
 use super::error::{Detail, PeerError};
 use super::field::{self, trim, trim_end};
-use super::policy::Policy;
+use super::policy::{Leniency, Policy};
 use super::target::hex_digit;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,8 +26,14 @@ enum Stage {
 pub(crate) struct ChunkDecoder {
     stage: Stage,
     stash: Vec<u8>,
+    /// What the chunks so far amount to.
+    received: u64,
+    /// Bytes of the trailer in hand, with the lines that it is folded into.
+    trailer: usize,
     line_limit: usize,
     trailers_limit: usize,
+    body_limit: u64,
+    leniency: Leniency,
 }
 
 impl ChunkDecoder {
@@ -35,6 +41,8 @@ impl ChunkDecoder {
         Self {
             line_limit: policy.field_size_limit(),
             trailers_limit: policy.fields_limit(),
+            body_limit: policy.body_limit(),
+            leniency: policy.leniency,
             ..Self::default()
         }
     }
@@ -42,6 +50,7 @@ impl ChunkDecoder {
     pub(crate) fn reset(&mut self) {
         self.stage = Stage::Size;
         self.stash.clear();
+        self.received = 0;
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -63,10 +72,10 @@ impl ChunkDecoder {
         while !rest.is_empty() && self.stage != Stage::Done {
             match self.step(rest, out) {
                 Ok(used) => rest = rest.get(used..).unwrap_or_default(),
-                Err(fault) => return (input.len() - rest.len(), Err(fault)),
+                Err(fault) => return (input.len().saturating_sub(rest.len()), Err(fault)),
             }
         }
-        (input.len() - rest.len(), Ok(()))
+        (input.len().saturating_sub(rest.len()), Ok(()))
     }
 
     fn step(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<usize, PeerError> {
@@ -74,7 +83,7 @@ impl ChunkDecoder {
             Stage::Data(left) => {
                 let here = usize::try_from(left).unwrap_or(usize::MAX).min(input.len());
                 out.extend_from_slice(input.get(..here).unwrap_or_default());
-                let left = left - here as u64;
+                let left = left.saturating_sub(here as u64);
                 self.stage = if left == 0 { Stage::DataEnd } else { Stage::Data(left) };
                 Ok(here)
             }
@@ -85,7 +94,7 @@ impl ChunkDecoder {
 
     /// The CRLF after chunk data: judged when both bytes are there.
     fn end_data(&mut self, input: &[u8]) -> Result<usize, PeerError> {
-        let need = 2 - self.stash.len().min(2);
+        let need = 2_usize.saturating_sub(self.stash.len());
         let taken = input.get(..need).unwrap_or(input);
         self.stash.extend_from_slice(taken);
         if self.stash.len() == 2 {
@@ -102,7 +111,7 @@ impl ChunkDecoder {
     fn take_line(&mut self, input: &[u8]) -> Result<usize, PeerError> {
         let lf = memchr::memchr(b'\n', input);
         let part = input.get(..lf.unwrap_or(input.len())).unwrap_or(input);
-        if self.stash.len() + part.len() >= self.line_limit {
+        if self.stash.len().saturating_add(part.len()) >= self.line_limit {
             return Err(self.line_too_long());
         }
         let Some(lf) = lf else {
@@ -119,7 +128,7 @@ impl ChunkDecoder {
             line.clear();
             self.stash = line;
         }
-        Ok(lf + 1)
+        Ok(end.len())
     }
 
     #[cold]
@@ -139,37 +148,59 @@ impl ChunkDecoder {
             }
             (Stage::Trailers(_), Some([])) => Stage::Done,
             (Stage::Trailers(count), Some(_)) => {
-                self.check_trailer(count, line)?;
-                Stage::Trailers(count + 1)
+                let begun = usize::from(self.check_trailer(count, line)?);
+                Stage::Trailers(count.saturating_add(begun))
             }
             (_, None) => {
                 return Err(PeerError::ChunkSize(Detail::new(line.strip_suffix(b"\n").unwrap_or(line))));
             }
             (_, Some(text)) => match parse_size(text)? {
                 0 => Stage::Trailers(0),
-                size => Stage::Data(size),
+                size => self.begin_data(size)?,
             },
         };
         Ok(())
     }
 
-    /// RFC 9110 section 6.5.1: no trailer may change routing, framing or authentication.
-    fn check_trailer(&self, count: usize, line: &[u8]) -> Result<(), PeerError> {
+    /// The limit counts from the moment a chunk says that it will be passed.
+    fn begin_data(&mut self, size: u64) -> Result<Stage, PeerError> {
+        let limit = self.body_limit;
+        self.received = self
+            .received
+            .checked_add(size)
+            .filter(|all| *all <= limit)
+            .ok_or(PeerError::BodyTooLarge { limit })?;
+        Ok(Stage::Data(size))
+    }
+
+    /// RFC 9110 section 6.5.1: no trailer may change routing, framing or authentication. `false` if `line` goes on with the
+    /// trailer before it.
+    fn check_trailer(&mut self, count: usize, line: &[u8]) -> Result<bool, PeerError> {
         const FORBIDDEN: [&[u8]; 6] =
             [b"host", b"content-length", b"transfer-encoding", b"trailer", b"authorization", b"te"];
+        if count > 0 && matches!(line.first(), Some(b' ' | b'\t')) {
+            return self.check_folded(line).map(|()| false);
+        }
         if count >= self.trailers_limit {
             return Err(PeerError::TooManyFields);
         }
-        if count > 0 && matches!(line.first(), Some(b' ' | b'\t')) {
-            return Err(PeerError::ObsoleteFolding(Detail::new(trim(
-                line.strip_suffix(b"\r\n").unwrap_or(line),
-            ))));
-        }
-        let name = field::parse(line)?.name.as_bytes();
+        let name = field::parse(line, self.leniency)?.name.as_bytes();
         if FORBIDDEN.iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden)) {
             return Err(PeerError::FieldName(Detail::upper(name)));
         }
-        Ok(())
+        self.trailer = line.len();
+        Ok(true)
+    }
+
+    fn check_folded(&mut self, line: &[u8]) -> Result<(), PeerError> {
+        let text = trim(line.strip_suffix(b"\r\n").unwrap_or(line));
+        self.trailer = self.trailer.saturating_add(line.len());
+        match () {
+            () if !self.leniency.obsolete_folding => Err(PeerError::ObsoleteFolding(Detail::new(text))),
+            () if self.trailer > self.line_limit => Err(PeerError::FieldTooLarge),
+            () if !field::is_value(text) => Err(PeerError::Field(Detail::new(text))),
+            () => Ok(()),
+        }
     }
 }
 

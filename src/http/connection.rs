@@ -2,6 +2,7 @@
 //! Made once per accepted client and kept until it closes.
 //! Drivers use the two halves directly; only what concerns both is here. Owns no socket.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::policy::Policy;
@@ -15,8 +16,11 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub fn new(policy: Arc<Policy>) -> Self {
-        Self { reader: RequestReader::new(&policy), writer: ResponseWriter::new() }
+    /// `peer`: the address at the other end of the socket, if it has one.
+    pub fn new(policy: Arc<Policy>, peer: Option<IpAddr>) -> Self {
+        let mut reader = RequestReader::new(&policy);
+        reader.expect_proxy(&policy, peer);
+        Self { reader, writer: ResponseWriter::new() }
     }
 
     /// Starts the response to the request in hand. `false` if there is none.

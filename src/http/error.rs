@@ -5,6 +5,7 @@
 //! forged nor flooded. Read next: `status.rs` for the reason phrases.
 
 use std::fmt::{self, Write as _};
+use std::net::IpAddr;
 
 use super::status;
 
@@ -73,7 +74,10 @@ pub enum PeerError {
     TooManyFields,
     FieldTooLarge,
     HeadTooLarge,
-    TrailersTooLarge,
+    BodyTooLarge {
+        limit: u64,
+    },
+    Http2Preface,
     Field(Detail),
     FieldName(Detail),
     ObsoleteFolding(Detail),
@@ -88,6 +92,18 @@ pub enum PeerError {
         path: Detail,
         prefix: Detail,
     },
+    /// The line of the PROXY protocol, version 1.
+    ProxyLine(Detail),
+    /// Its header, version 2.
+    ProxyHeader(&'static str),
+    /// A PROXY header from a peer that may not speak for others.
+    ProxyForbidden(IpAddr),
+    /// The head did not come in time.
+    HeadTimeout,
+    /// The body did not come in time.
+    BodyTimeout,
+    /// Its connection is needed for somebody else.
+    Crowded,
     /// EOF inside a head. Nobody is told: the peer left.
     HeadTruncated,
     /// EOF inside a body: what was read is not the whole.
@@ -98,8 +114,11 @@ impl PeerError {
     pub fn status(&self) -> u16 {
         match self {
             Self::RequestLineTooLong { .. } => 414,
-            Self::TooManyFields | Self::FieldTooLarge | Self::HeadTooLarge | Self::TrailersTooLarge => 431,
+            Self::BodyTooLarge { .. } => 413,
+            Self::TooManyFields | Self::FieldTooLarge | Self::HeadTooLarge => 431,
             Self::Expectation(_) => 417,
+            Self::ProxyForbidden(_) => 403,
+            Self::HeadTimeout | Self::BodyTimeout | Self::Crowded => 408,
             Self::TransferCoding(_) => 501,
             Self::ScriptName { .. } => 500,
             _ => 400,
@@ -115,15 +134,22 @@ impl PeerError {
         matches!(self, Self::HeadTruncated | Self::BodyTruncated)
     }
 
+    /// The peer was slow, which is no breach of HTTP.
+    pub fn is_slowness(&self) -> bool {
+        matches!(self, Self::HeadTimeout | Self::BodyTimeout | Self::Crowded)
+    }
+
     /// The sentence of the error page, which wraps the log's sentence for some faults.
     pub fn page_message(&self) -> String {
         match self {
             Self::RequestLine(_) => format!("Invalid Request Line '{self}'"),
             Self::Method(_) => format!("Invalid Method '{self}'"),
             Self::Version(_) => format!("Invalid HTTP Version '{self}'"),
-            Self::TooManyFields | Self::FieldTooLarge | Self::HeadTooLarge | Self::TrailersTooLarge => {
+            Self::TooManyFields | Self::FieldTooLarge | Self::HeadTooLarge => {
                 format!("Error parsing headers: '{self}'")
             }
+            Self::ProxyLine(_) | Self::ProxyHeader(_) => format!("'{self}'"),
+            Self::ProxyForbidden(_) => "Request forbidden".to_owned(),
             _ => self.to_string(),
         }
     }
@@ -141,7 +167,8 @@ impl fmt::Display for PeerError {
             Self::TooManyFields => f.write_str("limit request headers fields"),
             Self::FieldTooLarge => f.write_str("limit request headers fields size"),
             Self::HeadTooLarge => f.write_str("max buffer headers"),
-            Self::TrailersTooLarge => f.write_str("limit request trailer section size"),
+            Self::BodyTooLarge { limit } => write!(f, "Request body is too large (> {limit})"),
+            Self::Http2Preface => f.write_str("HTTP/2 is not spoken on this address, only HTTP/1.1"),
             Self::Field(field) => write!(f, "Invalid HTTP Header: {field}"),
             Self::FieldName(name) => write!(f, "Invalid HTTP header name: {name}"),
             Self::ObsoleteFolding(name) => write!(f, "Obsolete line folding is unacceptable: {name}"),
@@ -159,6 +186,12 @@ impl fmt::Display for PeerError {
                     "Configuration problem: Request path {path} does not start with SCRIPT_NAME {prefix}"
                 )
             }
+            Self::ProxyLine(line) => write!(f, "Invalid PROXY line: {line}"),
+            Self::ProxyHeader(why) => write!(f, "Invalid PROXY header: {why}"),
+            Self::ProxyForbidden(peer) => write!(f, "Proxy request from '{peer}' not allowed"),
+            Self::HeadTimeout => f.write_str("the request's head did not come in time"),
+            Self::BodyTimeout => f.write_str("the request's body did not come in time"),
+            Self::Crowded => f.write_str("the request did not come before its connection was needed"),
             Self::HeadTruncated => f.write_str("connection closed inside the request head"),
             Self::BodyTruncated => f.write_str("connection closed inside the request body"),
         }

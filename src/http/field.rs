@@ -7,8 +7,10 @@
 use httparse::Header;
 
 use super::error::{Detail, PeerError};
+use super::policy::Leniency;
 
-/// RFC 9110 section 5.6.2: which bytes make a token.
+/// RFC 9110 section 5.6.2: which bytes make a token. The compiler makes the table: it cannot panic later.
+#[allow(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 static TOKEN: [bool; 256] = {
     let mut table = [false; 256];
     let specials = b"!#$%&'*+-.^_`|~";
@@ -26,7 +28,7 @@ static TOKEN: [bool; 256] = {
 };
 
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|&byte| TOKEN[usize::from(byte)])
+    !bytes.is_empty() && bytes.iter().all(|&byte| TOKEN.get(usize::from(byte)) == Some(&true))
 }
 
 /// Whether `name` has an underscore: eight bytes at a time, the last eight perhaps twice.
@@ -84,15 +86,26 @@ pub(crate) fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Takes apart one line, given with its CRLF, the only LF in it. The value is trimmed; of an empty one, only the place counts.
-pub(crate) fn parse(line: &[u8]) -> Result<Header<'_>, PeerError> {
+pub(crate) fn parse(line: &[u8], leniency: Leniency) -> Result<Header<'_>, PeerError> {
     let mut room = [httparse::EMPTY_HEADER];
     // Without an empty line behind it httparse calls the field section partial, but the field is there.
     let outcome = httparse::parse_headers(line, &mut room).map(drop);
     let [field] = room;
     match outcome {
         Ok(()) if !field.name.is_empty() => Ok(field),
+        _ if leniency.header_spaces => parse_spaced(line).ok_or_else(|| refusal(line)),
         _ => Err(refusal(line)),
     }
+}
+
+/// A line with white space before its colon.
+#[cold]
+fn parse_spaced(line: &[u8]) -> Option<Header<'_>> {
+    let line = line.strip_suffix(b"\r\n")?;
+    let (name, value) = line.split_at_checked(memchr::memchr(b':', line)?)?;
+    let (name, value) = (trim_end(name), value.strip_prefix(b":")?);
+    let valid = is_token(name) && is_value(value);
+    valid.then_some(Header { name: std::str::from_utf8(name).ok()?, value: trim(value) })
 }
 
 /// Names the fault of a line that httparse refused.
@@ -108,8 +121,15 @@ fn refusal(line: &[u8]) -> PeerError {
 
 #[cfg(test)]
 mod tests {
-    use super::{has_underscore, is_token, is_value, parse, trim};
+    use httparse::Header;
+
+    use super::{has_underscore, is_token, is_value, trim};
     use crate::http::error::PeerError;
+    use crate::http::policy::Leniency;
+
+    fn parse(line: &[u8]) -> Result<Header<'_>, PeerError> {
+        super::parse(line, Leniency::default())
+    }
 
     #[test]
     fn a_line_is_taken_apart() {
@@ -117,6 +137,18 @@ mod tests {
         assert_eq!((line.name, line.value), ("X_a", &b"b c"[..]));
         assert_eq!(parse(b"A:  \r\n").unwrap().value, b"");
         assert_eq!(trim(b" \xa0 "), b"\xa0");
+    }
+
+    #[test]
+    fn white_space_before_the_colon_may_be_permitted() {
+        let lenient = Leniency { header_spaces: true, ..Leniency::default() };
+        let line = super::parse(b"X-a \t: b \r\n", lenient).unwrap();
+        assert_eq!((line.name, line.value), ("X-a", &b"b"[..]));
+        for bad in
+            [&b" X: b\r\n"[..], b"X Y: b\r\n", b" : b\r\n", b"X : \0\r\n", b"X\x0b: b\r\n", b"X : a\rb\r\n"]
+        {
+            assert!(super::parse(bad, lenient).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

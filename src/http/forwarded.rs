@@ -1,10 +1,12 @@
-//! What a proxy may say for the client: the scheme, and names with an underscore (SCRIPT_NAME, PATH_INFO).
+//! What a proxy may say for the client: the scheme, names with an underscore (SCRIPT_NAME, PATH_INFO), and, where
+//! `trust_forwarded_header` is on, the client's address and the host it asked for.
 //!
 //! Invariant: an untrusted peer changes nothing here; its fields are data for the application and no more. Trust is a
 //! matter of the transport's peer address and is decided by the caller (`Policy::forwarded_allow_ips`).
 
 use super::error::{Detail, PeerError};
 use super::head::Head;
+use super::hops::{Client, client_hop};
 use super::policy::{HeaderMap, Policy};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,10 +33,24 @@ pub enum Decision {
 }
 
 /// What the proxy said.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forwarded {
     /// `None` if it said nothing about it: the transport's scheme holds.
     pub scheme: Option<Scheme>,
+    /// In place of the peer's address.
+    pub client: Option<Client>,
+    /// In place of the Host field.
+    pub host: Option<Box<[u8]>>,
+}
+
+impl Forwarded {
+    /// Takes note of a word about the scheme. Two that differ cannot both be meant.
+    fn say(&mut self, scheme: Scheme) -> Result<(), PeerError> {
+        match self.scheme.replace(scheme) {
+            Some(said) if said != scheme => Err(PeerError::SchemeConflict),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The rules for one connection's peer.
@@ -57,16 +73,31 @@ impl<'a> ForwardedRules<'a> {
         }
         for (name, value) in head.fields() {
             if let Some(scheme) = self.scheme(name, value) {
-                if forwarded.scheme.is_some_and(|said| said != scheme) {
-                    return Err(PeerError::SchemeConflict);
-                }
-                forwarded.scheme = Some(scheme);
+                forwarded.say(scheme)?;
             }
             if head.has_underscores() && self.decide(name) == Decision::Refuse {
                 return Err(PeerError::FieldName(Detail::upper(name)));
             }
         }
+        if self.trusted && self.policy.trust_forwarded_header {
+            self.apply_hops(head, &mut forwarded)?;
+        }
         Ok(forwarded)
+    }
+
+    /// Applies the `Forwarded` field.
+    fn apply_hops(&self, head: &Head<'_>, forwarded: &mut Forwarded) -> Result<(), PeerError> {
+        let named = head.fields().filter(|field| field.0.eq_ignore_ascii_case(b"forwarded"));
+        let hop = client_hop(named.map(|field| field.1), &self.policy.forwarded_allow_ips)
+            .map_err(|()| PeerError::Field(Detail::new(b"FORWARDED")))?;
+        let Some(hop) = hop else { return Ok(()) };
+        if let Some(proto) = hop.proto {
+            let secure = proto.eq_ignore_ascii_case(b"https");
+            forwarded.say(if secure { Scheme::Https } else { Scheme::Http })?;
+        }
+        forwarded.client = hop.client;
+        forwarded.host = hop.host.map(|host| host.into_owned().into_boxed_slice());
+        Ok(())
     }
 
     /// What a field says about the scheme: https for exactly the configured value, http for any other.

@@ -7,6 +7,7 @@
 use super::error::{Detail, PeerError};
 use super::field::members;
 use super::head::Version;
+use super::host::is_host;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Framing {
@@ -27,7 +28,7 @@ impl Framing {
     #[inline]
     pub(crate) fn absorb(&mut self, name: &[u8], value: &[u8], version: Version) -> Result<(), PeerError> {
         match name.len() {
-            4 if name.eq_ignore_ascii_case(b"host") => once(&mut self.host, name),
+            4 if name.eq_ignore_ascii_case(b"host") => self.absorb_host(name, value),
             6 if name.eq_ignore_ascii_case(b"expect") => self.absorb_expect(value, version),
             10 if name.eq_ignore_ascii_case(b"connection") => {
                 self.absorb_connection(value);
@@ -38,6 +39,12 @@ impl Framing {
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.absorb_codings(name, value),
             _ => Ok(()),
         }
+    }
+
+    /// RFC 9112 section 3.2: a host that is none is refused, as is a second one.
+    fn absorb_host(&mut self, name: &[u8], value: &[u8]) -> Result<(), PeerError> {
+        once(&mut self.host, name)?;
+        if is_host(value) { Ok(()) } else { Err(PeerError::Field(Detail::upper(name))) }
     }
 
     /// RFC 9110 section 10.1.1: case-insensitive, and ignored in HTTP/1.0.
@@ -84,7 +91,7 @@ impl Framing {
     }
 
     /// The rules over the whole head: Transfer-Encoding ends with chunked, only in HTTP/1.1, and has no Content-Length beside it.
-    pub(crate) fn settle(&mut self, method: &[u8], version: Version) -> Result<(), PeerError> {
+    pub(crate) fn settle(&mut self, is_connect: bool, version: Version) -> Result<(), PeerError> {
         if self.transfer_encoding && (!self.chunked || version == Version::Http10) {
             return Err(PeerError::Field(Detail::new(b"TRANSFER-ENCODING")));
         }
@@ -92,7 +99,7 @@ impl Framing {
             return Err(PeerError::Field(Detail::new(b"CONTENT-LENGTH")));
         }
         // After a CONNECT the bytes on the connection are not another request, whatever was answered.
-        self.close |= self.coded || method == b"CONNECT";
+        self.close |= self.coded || is_connect;
         Ok(())
     }
 }
@@ -103,8 +110,8 @@ pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
         return None;
     }
     digits.iter().try_fold(0_u64, |sum, digit| {
-        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
-        sum.checked_mul(10)?.checked_add(digit)
+        let digit = digit.checked_sub(b'0').filter(|digit| *digit <= 9)?;
+        sum.checked_mul(10)?.checked_add(u64::from(digit))
     })
 }
 

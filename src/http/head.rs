@@ -42,6 +42,10 @@ impl Span {
     pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
         bytes.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
+
+    pub(crate) fn of_mut(self, bytes: &mut [u8]) -> &mut [u8] {
+        bytes.get_mut(self.start as usize..self.end as usize).unwrap_or_default()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +61,8 @@ pub(crate) struct HeadRanges {
     pub(crate) target: Span,
     pub(crate) path: Span,
     pub(crate) query: Span,
+    /// Of an absolute-form; empty for the other forms.
+    pub(crate) authority: Span,
     pub(crate) version: Version,
     pub(crate) fields: Vec<FieldSpans>,
     pub(crate) framing: Framing,
@@ -89,6 +95,16 @@ impl<'a> Head<'a> {
     /// The path, still escaped, without query and fragment: that of an absolute-form, `*`, empty for CONNECT.
     pub fn path(&self) -> &'a [u8] {
         self.ranges.path.of(self.bytes)
+    }
+
+    /// The host the request is for: that of an absolute-form, whatever the Host field says (RFC 9112 section 3.2.2).
+    pub fn host(&self) -> Option<&'a [u8]> {
+        self.authority().or_else(|| self.field("host"))
+    }
+
+    /// Host and port of an absolute-form.
+    pub fn authority(&self) -> Option<&'a [u8]> {
+        Some(self.ranges.authority.of(self.bytes)).filter(|authority| !authority.is_empty())
     }
 
     /// What follows the `?`, without the fragment; empty if there is none.

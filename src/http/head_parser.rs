@@ -6,11 +6,10 @@
 //! ours was broken before it. Either way each line in turn is held to CRLF, to the limits and to the rules: the first bad
 //! line decides, for every split, in linear time.
 //!
-//! Where lenience will go: a refused line ends in `target::refusal` or `field::refusal`, so that white space before a colon
-//! and other versions are accepted there, off the fast path; unusual methods are a rule in `target::check` (httparse takes
-//! any token). Folding belongs to `find_lines`: it will hold a line back until the next one begins, and blank the CRLF
-//! before SP or HTAB in the buffer. httparse's `ParserConfig` has the first and the last of these for responses only; its
-//! switches for requests stay off.
+//! Where lenience is: a line that httparse refused is looked at again in `target::parse` and `field::parse`, off the fast
+//! path, which know other versions and white space before a colon; unusual methods are a rule in `target::check` (httparse
+//! takes any token). Folded lines are joined before they come here (`fold.rs`). httparse's `ParserConfig` stays at its
+//! strictest.
 //! Read next: `target.rs`, `field.rs`; what the fields mean: `framing.rs`.
 
 use std::mem::MaybeUninit;
@@ -20,8 +19,8 @@ use httparse::{Header, Request, Status};
 use super::error::{Detail, PeerError};
 use super::field;
 use super::head::{FieldSpans, HeadRanges, Span, Version};
-use super::policy::Policy;
-use super::target;
+use super::policy::{Leniency, Policy};
+use super::target::{self, RequestLine};
 
 /// No setting may let a head grow beyond this; offsets are 32 bits wide.
 pub(crate) const HEAD_MAX: usize = 1 << 30;
@@ -44,6 +43,7 @@ pub(crate) struct HeadParser {
     /// How much of what is before `line_at` is in `ranges`.
     taken: usize,
     limits: Limits,
+    leniency: Leniency,
     pub(crate) ranges: HeadRanges,
 }
 
@@ -53,6 +53,7 @@ struct Limits {
     request_line: usize,
     fields: usize,
     field_size: usize,
+    body: u64,
 }
 
 impl HeadParser {
@@ -61,8 +62,9 @@ impl HeadParser {
             request_line: policy.request_line_limit(),
             fields: policy.fields_limit(),
             field_size: policy.field_size_limit(),
+            body: policy.body_limit(),
         };
-        Self { limits, ..Self::default() }
+        Self { limits, leniency: policy.leniency, ..Self::default() }
     }
 
     /// Forgets the head, keeps the memory.
@@ -88,8 +90,25 @@ impl HeadParser {
             }
         }
         self.ranges.len = self.line_at;
-        self.ranges.framing.settle(self.ranges.method.of(bytes), self.ranges.version)?;
+        self.settle(bytes)?;
         Ok(true)
+    }
+
+    /// The rules that take the whole head.
+    fn settle(&mut self, bytes: &[u8]) -> Result<(), PeerError> {
+        let ranges = &mut self.ranges;
+        let is_connect = self.leniency.is_method(ranges.method.of(bytes), b"CONNECT");
+        ranges.framing.settle(is_connect, ranges.version)?;
+        let limit = self.limits.body;
+        if ranges.framing.content_length.is_some_and(|length| length > limit) {
+            return Err(PeerError::BodyTooLarge { limit });
+        }
+        Ok(())
+    }
+
+    /// Whether so many bytes of a field whose end has not come are too many.
+    pub(crate) fn check_pending(&self, pending: usize) -> Result<(), PeerError> {
+        if pending >= self.limits.field_size.max(2) { Err(PeerError::FieldTooLarge) } else { Ok(()) }
     }
 
     /// Takes the whole head in one run. `false`, and nothing is taken, if it is not whole or httparse refuses it.
@@ -103,12 +122,12 @@ impl HeadParser {
             return Ok(false);
         }
         let head = bytes.get(..len).unwrap_or_default();
-        let end = len - if head.ends_with(b"\r\n") { 2 } else { 1 };
+        let end = len.saturating_sub(if head.ends_with(b"\r\n") { 2 } else { 1 });
         let at = |field: Option<&Header<'_>>| {
             field.map_or(end, |field| field.name.as_ptr().addr().wrapping_sub(head.as_ptr().addr()))
         };
         self.pass_line(head, at(request.headers.first()))?;
-        self.take_request_line(head, &request)?;
+        self.take_request_line(head, &parts_of(&request))?;
         let mut fields = request.headers.iter();
         while let Some(field) = fields.next() {
             self.pass_line(head, at(fields.as_slice().first()))?;
@@ -131,8 +150,8 @@ impl HeadParser {
     fn find_lines(&mut self, bytes: &[u8]) -> Result<bool, PeerError> {
         let from = self.scanned;
         for at in memchr::memchr_iter(b'\n', bytes.get(from..).unwrap_or_default()) {
-            let end = from + at;
-            if self.pass_line(bytes, end + 1)? {
+            let end = from.saturating_add(at).saturating_add(1);
+            if self.pass_line(bytes, end)? {
                 return Ok(true);
             }
         }
@@ -151,7 +170,7 @@ impl HeadParser {
             (0, _) => {}
             (_, []) => return Ok(true),
             _ if self.fields >= self.limits.fields => return Err(PeerError::TooManyFields),
-            _ => self.fields += 1,
+            _ => self.fields = self.fields.saturating_add(1),
         }
         Ok(false)
     }
@@ -165,7 +184,7 @@ impl HeadParser {
         match self.line_at {
             0 if size > limit => Err(PeerError::RequestLineTooLong { size, limit }),
             1.. if line.len() >= self.limits.field_size.max(2) => Err(PeerError::FieldTooLarge),
-            at if at + line.len() > HEAD_MAX => Err(PeerError::HeadTooLarge),
+            at if at.saturating_add(line.len()) > HEAD_MAX => Err(PeerError::HeadTooLarge),
             _ => Ok(()),
         }
     }
@@ -178,15 +197,16 @@ impl HeadParser {
             match (self.taken, line) {
                 (0, _) => {
                     let mut request = Request::new(&mut []);
-                    if request.parse(line).is_err() {
-                        return Err(target::refusal(line));
-                    }
-                    self.take_request_line(lines, &request)?;
+                    let parts = match request.parse(line) {
+                        Ok(_) => parts_of(&request),
+                        Err(_) => target::parse(line, self.leniency)?,
+                    };
+                    self.take_request_line(lines, &parts)?;
                 }
                 (_, b"\r\n") => {}
                 _ => self.take_field_line(lines, line)?,
             }
-            self.taken += line.len();
+            self.taken = self.taken.saturating_add(line.len());
         }
         Ok(())
     }
@@ -195,20 +215,19 @@ impl HeadParser {
         if let (Some(b' ' | b'\t'), Some(previous)) = (line.first(), self.ranges.fields.last()) {
             return Err(PeerError::ObsoleteFolding(Detail::upper(previous.name.of(lines))));
         }
-        self.take_field(lines, &field::parse(line)?)
+        self.take_field(lines, &field::parse(line, self.leniency)?)
     }
 
     #[inline]
-    fn take_request_line(&mut self, lines: &[u8], request: &Request<'_, '_>) -> Result<(), PeerError> {
-        let method = request.method.unwrap_or_default().as_bytes();
-        let target = request.path.unwrap_or_default().as_bytes();
-        let (path, query) = target::check(lines, method, target)?;
+    fn take_request_line(&mut self, lines: &[u8], line: &RequestLine<'_>) -> Result<(), PeerError> {
+        let parts = target::check(lines, line.method, line.target, self.leniency)?;
         let ranges = &mut self.ranges;
-        ranges.method = Span::within(lines, method);
-        ranges.target = Span::within(lines, target);
-        ranges.path = Span::within(lines, path);
-        ranges.query = Span::within(lines, query);
-        ranges.version = if request.version == Some(0) { Version::Http10 } else { Version::Http11 };
+        ranges.method = Span::within(lines, line.method);
+        ranges.target = Span::within(lines, line.target);
+        ranges.path = Span::within(lines, parts.path);
+        ranges.query = Span::within(lines, parts.query);
+        ranges.authority = Span::within(lines, parts.authority);
+        ranges.version = line.version;
         Ok(())
     }
 
@@ -228,5 +247,15 @@ impl HeadParser {
     fn bare_lf(&self) -> PeerError {
         let detail = Detail::new(b"bare LF as line terminator");
         if self.line_at == 0 { PeerError::RequestLine(detail) } else { PeerError::Field(detail) }
+    }
+}
+
+/// What httparse found in a request line.
+#[inline]
+fn parts_of<'a>(request: &Request<'_, 'a>) -> RequestLine<'a> {
+    RequestLine {
+        method: request.method.unwrap_or_default().as_bytes(),
+        target: request.path.unwrap_or_default().as_bytes(),
+        version: if request.version == Some(0) { Version::Http10 } else { Version::Http11 },
     }
 }

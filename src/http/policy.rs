@@ -2,6 +2,7 @@
 //! The defaults are gunicorn's strict ones. Raw setting values go in as they are; the effective limits, with gunicorn's
 //! meanings of 0 and its clamps, are computed here and nowhere else.
 
+use super::proxy_protocol::ProxyProtocol;
 use super::trusted::TrustedPeers;
 
 const REQUEST_LINE_MAX: usize = 8190;
@@ -18,6 +19,28 @@ pub enum HeaderMap {
     Dangerous,
 }
 
+/// What HTTP forbids, or gunicorn does, and is accepted all the same: each by its own switch, all off by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Leniency {
+    /// A field's value may go on in the next line.
+    pub obsolete_folding: bool,
+    /// White space may stand before a field's colon.
+    pub header_spaces: bool,
+    /// Methods may be of any length, in lower case, and have a `#`.
+    pub unconventional_method: bool,
+    /// Versions before 1.0 and from 2.0 on are taken for the nearest that is spoken here.
+    pub unconventional_version: bool,
+    /// Methods are turned to upper case.
+    pub casefold_method: bool,
+}
+
+impl Leniency {
+    /// Whether `method` is the one called `name`.
+    pub(crate) fn is_method(self, method: &[u8], name: &[u8]) -> bool {
+        if self.casefold_method { method.eq_ignore_ascii_case(name) } else { method == name }
+    }
+}
+
 /// The rules one listener's connections are held to.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -27,12 +50,20 @@ pub struct Policy {
     pub limit_request_fields: usize,
     /// Bytes of a field line with its CRLF; also of a chunk-size line. 0 is the default.
     pub limit_request_field_size: usize,
+    /// Bytes of a body, without the chunked coding. 0 is unlimited.
+    pub limit_request_body: u64,
+    pub leniency: Leniency,
     pub header_map: HeaderMap,
     /// Upper-case names with an underscore that a trusted peer may set; `*` is all of them.
     pub forwarder_headers: Vec<String>,
     /// Upper-case, dashed name of a field, and its value that means https.
     pub secure_scheme_headers: Vec<(String, String)>,
     pub forwarded_allow_ips: TrustedPeers,
+    /// Whether connections begin with a PROXY header, and who may send one.
+    pub proxy_protocol: ProxyProtocol,
+    pub proxy_allow_ips: TrustedPeers,
+    /// Whether a trusted peer's `Forwarded` (RFC 7239) is believed.
+    pub trust_forwarded_header: bool,
 }
 
 impl Default for Policy {
@@ -42,6 +73,8 @@ impl Default for Policy {
             limit_request_line: 4094,
             limit_request_fields: 100,
             limit_request_field_size: FIELD_SIZE_DEFAULT,
+            limit_request_body: 0,
+            leniency: Leniency::default(),
             header_map: HeaderMap::Drop,
             forwarder_headers: vec!["SCRIPT_NAME".to_owned(), "PATH_INFO".to_owned()],
             secure_scheme_headers: vec![
@@ -50,6 +83,9 @@ impl Default for Policy {
                 pair("X-FORWARDED-SSL", "on"),
             ],
             forwarded_allow_ips: TrustedPeers::loopback(),
+            proxy_protocol: ProxyProtocol::Off,
+            proxy_allow_ips: TrustedPeers::loopback(),
+            trust_forwarded_header: false,
         }
     }
 }
@@ -72,6 +108,13 @@ impl Policy {
     pub(crate) fn field_size_limit(&self) -> usize {
         match self.limit_request_field_size {
             0 => FIELD_SIZE_DEFAULT,
+            limit => limit,
+        }
+    }
+
+    pub(crate) fn body_limit(&self) -> u64 {
+        match self.limit_request_body {
+            0 => u64::MAX,
             limit => limit,
         }
     }

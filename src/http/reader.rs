@@ -4,14 +4,17 @@
 //! is a fault and never an `End`; a `Content-Length` body is read where it was received, uncopied; a chunked one is decoded
 //! into one reused buffer. All costs are linear in the bytes received. Read next: `head_parser.rs`, `chunked.rs`.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::buffer::ReceiveBuffer;
 use super::chunked::ChunkDecoder;
 use super::error::PeerError;
+use super::fold::Unfolder;
 use super::head::Head;
 use super::head_parser::HeadParser;
 use super::policy::Policy;
+use super::proxy_protocol::{self, Preface, Proxied, ProxyProtocol};
 
 /// A decoded-body buffer larger than this is given back between requests.
 const DECODED_KEEP: usize = 64 * 1024;
@@ -21,6 +24,8 @@ const DECODED_KEEP: usize = 64 * 1024;
 pub enum Event {
     /// Nothing more without another read.
     NeedData,
+    /// The connection's PROXY header is whole: see `proxied()`.
+    Proxied,
     /// A request's head is whole: see `head()`.
     Head,
     /// `body()` has more than it had at the last event.
@@ -33,6 +38,11 @@ pub enum Event {
 
 #[derive(Debug)]
 enum State {
+    /// The connection may begin with a PROXY header, which is refused if this peer may send none.
+    Proxy {
+        versions: ProxyProtocol,
+        refused: Option<IpAddr>,
+    },
     Head,
     /// Bytes of a fixed body the application has not consumed, and how many of them were announced.
     Fixed {
@@ -48,9 +58,14 @@ pub struct RequestReader {
     state: State,
     input: ReceiveBuffer,
     parser: HeadParser,
+    /// If folded fields are permitted.
+    unfolder: Option<Unfolder>,
+    /// If methods are turned to upper case.
+    casefold: bool,
     chunks: ChunkDecoder,
     decoded: Vec<u8>,
     decoded_at: usize,
+    proxied: Option<Proxied>,
     fault: Option<PeerError>,
     eof: bool,
     skipped_blank: bool,
@@ -63,14 +78,37 @@ impl RequestReader {
             state: State::Head,
             input: ReceiveBuffer::default(),
             parser: HeadParser::new(policy),
+            unfolder: policy.leniency.obsolete_folding.then(Unfolder::default),
+            casefold: policy.leniency.casefold_method,
             chunks: ChunkDecoder::new(policy),
             decoded: Vec::new(),
             decoded_at: 0,
+            proxied: None,
             fault: None,
             eof: false,
             skipped_blank: false,
             continue_pending: false,
         }
+    }
+
+    /// Before the first byte: what the policy says of PROXY headers from `peer`.
+    pub(super) fn expect_proxy(&mut self, policy: &Policy, peer: Option<IpAddr>) {
+        let versions = policy.proxy_protocol;
+        if versions != ProxyProtocol::Off {
+            let refused = peer.filter(|_| !policy.proxy_allow_ips.contains(peer));
+            self.state = State::Proxy { versions, refused };
+        }
+    }
+
+    /// What the connection's PROXY header says, if it began with one.
+    pub fn proxied(&self) -> Option<&Proxied> {
+        self.proxied.as_ref()
+    }
+
+    /// The driver has a fault to tell, such as a peer that is too slow: it is as good as one of the bytes.
+    pub fn fail(&mut self, fault: PeerError) {
+        self.continue_pending = false;
+        self.fault.get_or_insert(fault);
     }
 
     /// Initialised room for at least `min` bytes, to read(2) into. Say how many came with [`Self::filled`].
@@ -99,7 +137,8 @@ impl RequestReader {
         if let Some(fault) = &self.fault {
             return Err(fault.clone());
         }
-        let event = match &self.state {
+        let event = match self.state {
+            State::Proxy { versions, refused } => self.advance_proxy(versions, refused),
             State::Head => self.advance_head(),
             State::Fixed { .. } => self.advance_fixed(),
             State::Chunked => self.advance_chunked(),
@@ -111,9 +150,38 @@ impl RequestReader {
         event
     }
 
+    fn advance_proxy(
+        &mut self,
+        versions: ProxyProtocol,
+        refused: Option<IpAddr>,
+    ) -> Result<Event, PeerError> {
+        let bytes = self.input.unread();
+        let decoded = match (versions.recognise(bytes), refused) {
+            (Preface::Unclear, _) if !self.eof => return Ok(Event::NeedData),
+            // None is due: the proxy's own health check, or whoever else can reach the port.
+            (Preface::Unclear | Preface::Absent, _) => {
+                self.state = State::Head;
+                return self.advance_head();
+            }
+            (_, Some(peer)) => return Err(PeerError::ProxyForbidden(peer)),
+            (Preface::V1, None) => proxy_protocol::decode_v1(bytes)?,
+            (Preface::V2, None) => proxy_protocol::decode_v2(bytes)?,
+        };
+        match decoded {
+            Some((proxied, length)) => {
+                self.input.take(length);
+                self.proxied = Some(proxied);
+                self.state = State::Head;
+                Ok(Event::Proxied)
+            }
+            None if self.eof => Err(PeerError::HeadTruncated),
+            None => Ok(Event::NeedData),
+        }
+    }
+
     fn advance_head(&mut self) -> Result<Event, PeerError> {
         self.skip_blank_line();
-        if self.parser.advance(self.input.unread())? {
+        if self.parse_head()? {
             self.begin_body();
             return Ok(Event::Head);
         }
@@ -124,13 +192,25 @@ impl RequestReader {
         }
     }
 
+    fn parse_head(&mut self) -> Result<bool, PeerError> {
+        let Some(unfolder) = &mut self.unfolder else { return self.parser.advance(self.input.unread()) };
+        let shown = unfolder.advance(self.input.unread_mut());
+        let visible = self.input.unread().get(..shown.visible).unwrap_or_default();
+        Ok(self.parser.advance(visible)? || self.parser.check_pending(shown.pending).map(|()| false)?)
+    }
+
     /// RFC 9112 section 2.2: one empty line before a request line is not part of it. One only, and CRLF only.
     fn skip_blank_line(&mut self) {
         if !self.skipped_blank && self.input.unread().starts_with(b"\r\n") {
             self.input.take(2);
             self.skipped_blank = true;
-            self.parser.reset();
+            self.forget_head();
         }
+    }
+
+    fn forget_head(&mut self) {
+        self.parser.reset();
+        self.unfolder = self.unfolder.take().map(|_| Unfolder::default());
     }
 
     fn begin_body(&mut self) {
@@ -142,6 +222,9 @@ impl RequestReader {
         };
         let len = self.parser.ranges.len;
         self.input.keep(len);
+        if self.casefold {
+            self.parser.ranges.method.of_mut(self.input.head_mut()).make_ascii_uppercase();
+        }
         let head = Head::new(self.input.head(), &self.parser.ranges);
         self.continue_pending = head.expects_continue() && head.has_body();
     }
@@ -210,11 +293,11 @@ impl RequestReader {
         let n = n.min(self.body().len());
         match &mut self.state {
             State::Fixed { left, announced } => {
-                *left -= n as u64;
+                *left = left.saturating_sub(n as u64);
                 *announced = announced.saturating_sub(n);
                 self.input.take(n);
             }
-            _ => self.decoded_at += n,
+            _ => self.decoded_at = self.decoded_at.saturating_add(n),
         }
         if self.decoded_at == self.decoded.len() {
             self.decoded.clear();
@@ -227,7 +310,7 @@ impl RequestReader {
         match self.state {
             State::Fixed { left, .. } => self.body().len() as u64 == left,
             State::Chunked => self.chunks.is_done(),
-            State::Head => false,
+            State::Proxy { .. } | State::Head => false,
         }
     }
 
@@ -252,7 +335,7 @@ impl RequestReader {
             self.input.take(self.body().len());
         }
         self.input.release();
-        self.parser.reset();
+        self.forget_head();
         self.chunks.reset();
         self.decoded.clear();
         self.decoded.shrink_to(DECODED_KEEP);
@@ -263,9 +346,23 @@ impl RequestReader {
         true
     }
 
+    /// Bytes of memory that the request takes up.
+    pub fn allocated(&self) -> usize {
+        self.input.allocated().saturating_add(self.decoded.capacity())
+    }
+
+    /// The request is answered: nobody will read what is here of its body.
+    pub fn shed_body(&mut self) {
+        self.consume(self.body().len());
+        self.decoded.shrink_to(DECODED_KEEP);
+        self.input.shrink();
+    }
+
     /// Whether no byte of a request has been received: the connection may be closed without harm.
     pub fn is_idle(&self) -> bool {
-        matches!(self.state, State::Head) && self.fault.is_none() && self.input.unread().is_empty()
+        matches!(self.state, State::Proxy { .. } | State::Head)
+            && self.fault.is_none()
+            && self.input.unread().is_empty()
     }
 
     /// Bytes received behind the request in hand: pipelined requests, or the first of another protocol after an upgrade.

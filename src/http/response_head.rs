@@ -153,7 +153,7 @@ pub(crate) fn checked<'a>(name: &[u8], value: &'a [u8]) -> Result<&'a [u8], AppE
 }
 
 pub(crate) fn encode(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
-    out.reserve(name.len() + value.len() + 4);
+    out.reserve(name.len().saturating_add(value.len()).saturating_add(4));
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);

@@ -67,7 +67,12 @@ impl TrustedPeers {
     /// `None` is a peer without an address. A v4 address mapped into v6 (dual-stack listeners) counts as the v4 one.
     pub fn contains(&self, peer: Option<IpAddr>) -> bool {
         let Some(peer) = peer else { return true };
-        self.all || self.networks.iter().any(|network| network.holds(peer.to_canonical()))
+        self.all || self.lists(peer)
+    }
+
+    /// Whether the address is one of those listed; `*` lists none.
+    pub(crate) fn lists(&self, peer: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.holds(peer.to_canonical()))
     }
 }
 
@@ -93,7 +98,7 @@ impl Network {
 
     /// Both families are kept in the upper bits of a u128, so one mask serves both.
     fn mask(self) -> u128 {
-        u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or(0)
+        u128::MAX.checked_shl(128_u32.saturating_sub(u32::from(self.prefix))).unwrap_or(0)
     }
 
     fn holds(self, peer: IpAddr) -> bool {

@@ -38,6 +38,8 @@ pub struct Finish {
     pub persistent: bool,
     /// Bytes promised by Content-Length that were never sent: the client must see the connection close.
     pub missing: u64,
+    /// Bytes of the application beyond its Content-Length, which were not sent.
+    pub excess: u64,
 }
 
 /// Encodes the responses of one connection.
@@ -50,6 +52,7 @@ pub struct ResponseWriter {
     head_request: bool,
     persistent: bool,
     dropped_body: bool,
+    excess: u64,
     body_sent: u64,
     /// The field line that tells the request's id.
     id_line: Vec<u8>,
@@ -71,20 +74,30 @@ impl ResponseWriter {
             head_request: false,
             persistent: false,
             dropped_body: false,
+            excess: 0,
             body_sent: 0,
             id_line: Vec::new(),
         }
     }
 
+    /// No request is in hand: a fault of the next one is answered as that of the first would be.
+    pub fn await_request(&mut self) {
+        self.state = State::Head;
+        self.version = Version::Http11;
+        self.head_request = false;
+        self.persistent = false;
+        self.dropped_body = false;
+        self.excess = 0;
+        self.body_sent = 0;
+        self.id_line.clear();
+    }
+
     /// A new response, to the request with this head. Unsent output of the one before stays in front.
     pub fn begin(&mut self, head: &Head<'_>, allow_keep_alive: bool) {
-        self.state = State::Head;
+        self.await_request();
         self.version = head.version();
         self.head_request = head.method() == "HEAD";
         self.persistent = allow_keep_alive && head.keep_alive();
-        self.dropped_body = false;
-        self.body_sent = 0;
-        self.id_line.clear();
     }
 
     /// The response is to carry this id, unless the application gives one of its own. `id` is a token.
@@ -139,7 +152,8 @@ impl ResponseWriter {
 
         let (before, after) = head.lines(!forbids_length(status));
         let out = &mut self.output;
-        out.reserve(128 + head.status_line().len() + before.len() + after.len());
+        let own = [head.status_line().len(), before.len(), after.len()];
+        out.reserve(own.into_iter().fold(128, usize::saturating_add));
         out.extend_from_slice(self.version.as_str().as_bytes());
         out.push(b' ');
         out.extend_from_slice(head.status_line());
@@ -202,7 +216,8 @@ impl ResponseWriter {
         let accepted = match framing {
             Framing::Length(left) => {
                 let accepted = len.min(*left);
-                *left -= accepted;
+                *left = left.saturating_sub(accepted);
+                self.excess = self.excess.saturating_add(len.saturating_sub(accepted));
                 accepted
             }
             Framing::Chunked if len > 0 => {
@@ -211,11 +226,11 @@ impl ResponseWriter {
             }
             Framing::Chunked | Framing::Close => len,
             Framing::NoBody => {
-                self.dropped_body |= len > 0;
+                self.dropped_body |= len > 0 && !self.head_request;
                 0
             }
         };
-        self.body_sent += accepted;
+        self.body_sent = self.body_sent.saturating_add(accepted);
         accepted
     }
 
@@ -242,7 +257,7 @@ impl ResponseWriter {
         }
         self.persistent &= missing == 0;
         self.state = State::Finished;
-        Finish { persistent: self.persistent, missing }
+        Finish { persistent: self.persistent, missing, excess: std::mem::take(&mut self.excess) }
     }
 
     /// The response failed: nothing more of it is sent, so that the client sees it cut short.
@@ -264,9 +279,14 @@ impl ResponseWriter {
         self.output.get(self.sent..).unwrap_or_default()
     }
 
+    /// Bytes of memory that it takes up.
+    pub fn allocated(&self) -> usize {
+        self.output.capacity()
+    }
+
     /// `n` bytes of `output()` were sent.
     pub fn consume(&mut self, n: usize) {
-        self.sent = (self.sent + n).min(self.output.len());
+        self.sent = self.sent.saturating_add(n).min(self.output.len());
         if self.sent == self.output.len() {
             self.output.clear();
             self.output.shrink_to(OUTPUT_KEEP);
@@ -279,7 +299,7 @@ impl ResponseWriter {
         self.body_sent
     }
 
-    /// Whether the application gave a body where none may be sent: worth a warning.
+    /// Whether the application gave a body where its status forbids one: worth a warning. One for HEAD is no fault.
     pub fn dropped_body(&self) -> bool {
         self.dropped_body
     }
@@ -316,16 +336,17 @@ fn forbids_length(status: u16) -> bool {
 /// Upper-case hex and CRLF.
 fn chunk_size(len: u64, out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    let digits = (64 - len.leading_zeros()).div_ceil(4).max(1);
-    for place in (0..digits).rev() {
-        out.push(DIGITS[(len >> (place * 4)) as usize & 15]);
+    let places = 16_u32.saturating_sub(len.leading_zeros() / 4).max(1);
+    for place in (0..places).rev() {
+        let digit = len.checked_shr(place.saturating_mul(4)).unwrap_or(0) & 15;
+        out.extend(DIGITS.get(digit as usize));
     }
     out.extend_from_slice(b"\r\n");
 }
 
 /// The page in latin-1.
 fn error_page(reason: &str, detail: &str) -> Vec<u8> {
-    let mut page = String::with_capacity(160 + reason.len() * 2 + detail.len());
+    let mut page = String::with_capacity(256_usize.saturating_add(detail.len()));
     page.push_str("<html>\n  <head>\n    <title>");
     page.push_str(reason);
     page.push_str("</title>\n  </head>\n  <body>\n    <h1><p>");

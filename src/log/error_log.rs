@@ -4,15 +4,17 @@
 //! Owns where records go now. Read next: `severity.rs`, `sink.rs`.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use simplelog::{CombinedLogger, Config, SharedLogger};
 
+use super::greeting::{self, START};
 use super::logs::Logs;
-use super::remote;
 use super::severity::{EXCEPTION, Severity};
+use super::sink::Target;
+use super::{remote, terminal};
 use crate::config::kind;
 use crate::sys::clock::{self, LocalTime};
 
@@ -23,6 +25,7 @@ struct Destination {
     logs: Logs,
     /// The facade cannot tell CRITICAL from ERROR, and metrics count what is not printed.
     least: Severity,
+    has_colours: bool,
 }
 
 /// Not under the lock: a line that gets through after lost ones has one of its own to log.
@@ -47,7 +50,9 @@ pub fn install(logs: &Logs, level: kind::Level) {
     let least = logs.bridge().map_or_else(|| Severity::from(level), |bridge| bridge.least());
     // Warnings and worse are counted even if they are not printed.
     let counted = if logs.statsd.is_some() { LevelFilter::Warn } else { LevelFilter::Off };
-    let destination = Arc::new(Destination { logs: logs.clone(), least });
+    // A stream that was given to us, never a file of ours.
+    let has_colours = *logs.error.target() == Target::Stderr && terminal::has_colours(&io::stderr());
+    let destination = Arc::new(Destination { logs: logs.clone(), least, has_colours });
     *DESTINATION.write().unwrap_or_else(PoisonError::into_inner) = Some(destination);
     // An error means that the logger is installed already.
     let _ = CombinedLogger::init(vec![Box::new(ErrorLog)]);
@@ -69,7 +74,14 @@ pub fn count(level: Level, target: &str) {
 pub fn print(severity: Severity, target: &str, text: &str) {
     if let Some(destination) = destination() {
         destination.count(severity, target);
-        destination.print(severity, format_args!("{text}"));
+        destination.print(severity, target, format_args!("{text}"));
+    }
+}
+
+/// Writes what is no record.
+pub(super) fn write(text: &str) {
+    if let Some(destination) = destination() {
+        destination.logs.error.write_line(text.as_bytes());
     }
 }
 
@@ -95,15 +107,17 @@ impl Destination {
         }
     }
 
-    fn print(&self, severity: Severity, text: fmt::Arguments<'_>) {
-        self.logs.error.write_line(&line(severity, text));
+    fn print(&self, severity: Severity, target: &str, text: fmt::Arguments<'_>) {
+        if target != START || !greeting::is_on() {
+            self.logs.error.write_line(&line(severity, self.has_colours, text));
+        }
         if let Some(syslog) = &self.logs.syslog {
             syslog.error(severity, text);
         }
     }
 }
 
-fn line(severity: Severity, text: fmt::Arguments<'_>) -> Vec<u8> {
+fn line(severity: Severity, has_colours: bool, text: fmt::Arguments<'_>) -> Vec<u8> {
     let mut line = Vec::with_capacity(160);
     {
         let mut stamp = STAMP.lock().unwrap_or_else(PoisonError::into_inner);
@@ -111,7 +125,8 @@ fn line(severity: Severity, text: fmt::Arguments<'_>) -> Vec<u8> {
         line.extend_from_slice(stamp.text.as_bytes());
     }
     // Writing to a Vec cannot fail.
-    let _ = writeln!(line, " [{}] [{}] {text}", std::process::id(), severity.name());
+    let name = terminal::painted(severity.name(), severity.colour(), has_colours);
+    let _ = writeln!(line, " [{}] [{name}] {text}", std::process::id());
     line
 }
 
@@ -149,7 +164,7 @@ impl Log for ErrorLog {
         }
         let bridge = destination.logs.bridge();
         if !bridge.is_some_and(|bridge| bridge.record(severity, *record.args())) {
-            destination.print(severity, *record.args());
+            destination.print(severity, record.target(), *record.args());
         }
     }
 
@@ -177,9 +192,11 @@ mod tests {
 
     #[test]
     fn lines_have_the_form_that_parsers_know() {
-        let text = String::from_utf8(line(Severity::Warning, format_args!("hello"))).unwrap();
+        let text = String::from_utf8(line(Severity::Warning, false, format_args!("hello"))).unwrap();
         let (stamp, rest) = text.split_at("[2026-11-24 09:30:00 +0000]".len());
         assert!(stamp.starts_with("[20") && stamp.ends_with(']'), "{stamp}");
         assert_eq!(rest, format!(" [{}] [WARNING] hello\n", std::process::id()));
+        let text = String::from_utf8(line(Severity::Warning, true, format_args!("hello"))).unwrap();
+        assert!(text.ends_with("] [\x1b[33mWARNING\x1b[0m] hello\n"), "{text}");
     }
 }

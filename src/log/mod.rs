@@ -11,6 +11,7 @@ mod capture;
 mod error_log;
 mod escape;
 mod format;
+pub mod greeting;
 mod json;
 mod logs;
 mod remote;
@@ -19,6 +20,7 @@ mod sink;
 mod stamp;
 mod statsd;
 mod syslog;
+pub mod terminal;
 
 pub use bridge::Bridge;
 pub use capture::with_own_streams;

@@ -86,6 +86,17 @@ impl Severity {
         }
     }
 
+    /// In SGR: the louder, the worse.
+    pub const fn colour(self) -> &'static str {
+        match self {
+            Self::Debug => "2",
+            Self::Info => "32",
+            Self::Warning => "33",
+            Self::Error => "31",
+            Self::Critical => "1;31",
+        }
+    }
+
     /// The number of syslog(3).
     pub(super) const fn syslog(self) -> u8 {
         match self {

@@ -18,6 +18,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{SFlag, fstat};
 
 use crate::sys::identity::Identity;
+use crate::sys::reason::reason;
 
 /// How long a line waits for a reader that does not read, in milliseconds. Those after it do not wait at all, until the
 /// reader has made room.
@@ -182,6 +183,27 @@ fn can_wait(file: BorrowedFd<'_>) -> bool {
     fstat(file).is_ok_and(|stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG)
 }
 
+/// What to do about a file that cannot be opened.
+fn advice(path: &Path, error: &io::Error) -> String {
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    match (error.kind(), directory) {
+        (io::ErrorKind::NotFound, Some(directory)) => {
+            format!("\n  Make the directory first: mkdir -p {}", directory.display())
+        }
+        (io::ErrorKind::IsADirectory, _) => {
+            format!("\n  Name a file in it, such as {}", path.join("error.log").display())
+        }
+        (io::ErrorKind::PermissionDenied, _) => {
+            let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
+            let name = user.map_or_else(|| "this user".to_owned(), |user| format!("user {}", user.name));
+            format!(
+                "\n  Choose a place where {name} may write, or let rwsgi start as one who may (see --user)."
+            )
+        }
+        _ => String::new(),
+    }
+}
+
 fn append(path: &Path, owner: Option<&Identity>) -> io::Result<File> {
     let file = OpenOptions::new()
         .append(true)
@@ -190,7 +212,10 @@ fn append(path: &Path, owner: Option<&Identity>) -> io::Result<File> {
         .custom_flags(OFlag::O_CLOEXEC.bits())
         .open(path)
         .map_err(|error| {
-            io::Error::new(error.kind(), format!("cannot open '{}' for appending: {error}", path.display()))
+            let why = reason(&error);
+            let text =
+                format!("cannot open '{}' for appending: {why}{}", path.display(), advice(path, &error));
+            io::Error::new(error.kind(), text)
         })?;
     if let Some(owner) = owner {
         owner.own_file(&file).map_err(|error| {

@@ -224,6 +224,8 @@ fn tcp(host: &str, port: u16, options: &BindOptions) -> io::Result<OwnedFd> {
     }
     // Accepted sockets inherit it, which saves a system call a connection.
     setsockopt(&socket, sockopt::TcpNoDelay, &true)?;
+    // Where that cannot be had, accepted sockets are waited for.
+    let _ = handshakes::defer(socket.as_fd());
     bind(socket.as_raw_fd(), &SockaddrStorage::from(address))?;
     Ok(socket)
 }

@@ -18,18 +18,46 @@ pub enum Interest {
     Writable,
     /// Readable, waking one process of those that share the descriptor.
     Exclusive,
+    /// Only its end.
+    Nothing,
 }
 
 /// The set of descriptors being waited for, each under a number of the caller's choice.
 pub struct Poller {
     epoll: Epoll,
-    events: Vec<EpollEvent>,
+}
+
+/// Room for what one wait reports; each thread that waits has its own.
+pub struct Events {
+    room: Vec<EpollEvent>,
+    count: usize,
+}
+
+impl Events {
+    pub fn new() -> Self {
+        Self { room: vec![EpollEvent::empty(); 64], count: 0 }
+    }
+
+    /// The tokens that the last wait found ready.
+    pub fn tokens(&self) -> impl Iterator<Item = u64> {
+        self.room.iter().take(self.count).map(EpollEvent::data)
+    }
+
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Poller {
     pub fn new() -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        Ok(Self { epoll, events: vec![EpollEvent::empty(); 64] })
+        Ok(Self { epoll })
     }
 
     pub fn add(&self, fd: impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
@@ -44,13 +72,14 @@ impl Poller {
         Ok(self.epoll.delete(fd)?)
     }
 
-    /// Waits at most `limit` and appends the tokens that are ready. A signal ends the wait early.
-    pub fn wait(&mut self, limit: Duration, ready: &mut Vec<u64>) -> io::Result<()> {
+    /// Waits at most `limit` for something to be ready. A signal ends the wait early.
+    pub fn wait(&self, limit: Duration, events: &mut Events) -> io::Result<()> {
+        events.count = 0;
         // Rounded up: a deadline half a millisecond away must not turn into a busy loop.
         let milliseconds = i32::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
         let timeout = EpollTimeout::try_from(milliseconds).unwrap_or(EpollTimeout::ZERO);
-        match self.epoll.wait(&mut self.events, timeout) {
-            Ok(count) => ready.extend(self.events.iter().take(count).map(EpollEvent::data)),
+        match self.epoll.wait(&mut events.room, timeout) {
+            Ok(count) => events.count = count,
             Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
         }
@@ -63,6 +92,7 @@ impl Interest {
         match self {
             Self::Readable => EpollFlags::EPOLLIN.union(EpollFlags::EPOLLRDHUP),
             Self::Writable => EpollFlags::EPOLLOUT,
+            Self::Nothing => EpollFlags::empty(),
             Self::Exclusive => EpollFlags::EPOLLIN.union(EpollFlags::EPOLLEXCLUSIVE),
         }
     }

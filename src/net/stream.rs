@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{ControlMessage, MsgFlags, Shutdown, recv, send, sendmsg, shutdown};
+use nix::sys::socket::sockopt::TcpNoDelay;
+use nix::sys::socket::{ControlMessage, MsgFlags, Shutdown, recv, send, sendmsg, setsockopt, shutdown};
 
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +74,12 @@ impl Stream {
         taken(|| send(self.fd(), bytes, flags(more)))
     }
 
+    /// Has the kernel send what it holds back. Turning off what is off already does that (tcp(7), TCP_NODELAY).
+    pub(super) fn push(&self) {
+        // A unix socket holds nothing back.
+        let _ = setsockopt(&self.socket, TcpNoDelay, &true);
+    }
+
     /// Writes several pieces in one call.
     pub fn write_vectored(&self, pieces: &[&[u8]], more: bool) -> io::Result<Sent> {
         let slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
@@ -88,6 +95,11 @@ impl Stream {
         // The kernel's own limit of one call.
         let count = usize::try_from(count).unwrap_or(usize::MAX).min(0x7fff_f000);
         taken(|| nix::sys::sendfile::sendfile64(&self.socket, file, Some(&mut offset), count))
+    }
+
+    /// Bytes that were written and that the peer has not taken.
+    pub fn unsent(&self) -> usize {
+        crate::sys::send_queue::unsent(&self.socket)
     }
 
     /// Tells the peer that nothing more will come, while reading goes on.

@@ -5,9 +5,11 @@
 
 use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyModule, PyTuple};
+use pyo3::types::{PyDict, PyFunction, PyModule, PyTuple};
 
+use super::asgi::is_asgi;
 use super::failure::{Fault, LoadError};
+use super::hint;
 
 const DEFAULT_NAME: &str = "application";
 
@@ -37,13 +39,51 @@ fn resolve<'py>(py: Python<'py>, module: &str, expression: &str) -> Result<Bound
         Some(arguments) => call(&found, arguments)?,
         None => found,
     };
+    judge(&module, expression, &application).map(|()| application)
+}
+
+/// Whether it is an application at all.
+fn judge(
+    module: &Bound<'_, PyModule>,
+    expression: &str,
+    application: &Bound<'_, PyAny>,
+) -> Result<(), Fault> {
+    let hint = || hint::of_wrong_value(module, expression, application);
     if application.is_none() {
-        return Err(Fault::refused(format!("Failed to find application object: '{expression}'")));
+        return Err(Fault::hinted(format!("Failed to find application object: '{expression}'"), hint()));
     }
     if !application.is_callable() {
-        return Err(Fault::refused("Application object must be callable."));
+        return Err(Fault::hinted("Application object must be callable.", hint()));
     }
-    Ok(application)
+    if is_asgi(application)? { Err(Fault::Asgi) } else { Ok(()) }
+}
+
+/// `a function in /srv/shop.py`, for the person who started it.
+pub fn describe(py: Python<'_>, spec: &str, application: &Py<PyAny>) -> String {
+    let application = application.bind(py);
+    let class = application.get_type();
+    let name = class.name().map(|name| name.to_string()).unwrap_or_default();
+    let kind = match name.as_str() {
+        "function" | "builtin_function_or_method" => "a function".to_owned(),
+        "method" => "a method".to_owned(),
+        "type" => "a class".to_owned(),
+        _ => format!("of type {name}"),
+    };
+    let module = spec.split(':').next().unwrap_or(spec);
+    let module = py.import("sys").and_then(|sys| sys.getattr("modules")?.get_item(module));
+    let file = module.ok().and_then(|module| hint::file_of(&module));
+    file.map_or_else(|| kind.clone(), |file| format!("{kind} in {file}"))
+}
+
+/// Whether it is a function without parameters, which no request can call: probably one that makes the application.
+pub fn is_factory(py: Python<'_>, application: &Py<PyAny>) -> bool {
+    // CO_VARARGS: it takes any number.
+    const ANY_NUMBER: u32 = 0x04;
+    let takes = || -> PyResult<(usize, u32)> {
+        let code = application.bind(py).cast::<PyFunction>()?.getattr("__code__")?;
+        Ok((code.getattr("co_argcount")?.extract()?, code.getattr("co_flags")?.extract()?))
+    };
+    takes().is_ok_and(|(count, flags)| count == 0 && flags & ANY_NUMBER == 0)
 }
 
 fn parse<'py>(py: Python<'py>, text: &str) -> Result<Expression<'py>, Fault> {

@@ -14,9 +14,10 @@ use pyo3::types::{
     PyBool, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PyModule, PySet, PyString, PyTuple, PyType,
 };
 
-use super::failure::traceback;
+use super::config_failure::report;
 use super::surroundings::put_on_path;
 use crate::config::{ConfigError, ConfigSource, FileLoader, Global, Loaded, Raw, is_setting};
+use crate::sys::reason::reason;
 
 const MODULE: &str = "__config__";
 
@@ -47,46 +48,61 @@ impl PythonLoader {
 
 impl FileLoader for PythonLoader {
     fn load(&mut self, source: &ConfigSource) -> Result<Loaded, ConfigError> {
+        let shown = match source {
+            ConfigSource::File { shown, .. } => shown.clone(),
+            ConfigSource::Module(name) => PathBuf::from(format!("python:{name}")),
+        };
+        let bytes = match source {
+            ConfigSource::File { path, .. } => std::fs::read(path),
+            ConfigSource::Module(_) => Ok(Vec::new()),
+        };
+        let bytes = bytes.map_err(|error| ConfigError::unreadable(&shown, &reason(&error)))?;
         Python::attach(|py| {
-            let read = put_on_path(py, &self.cwd).and_then(|()| match source {
-                ConfigSource::File { path, shown } => execute(py, path, shown),
+            let ran = put_on_path(py, &self.cwd).and_then(|()| match source {
+                ConfigSource::File { path, .. } => execute(py, path, &bytes),
                 ConfigSource::Module(name) => import(py, name),
             });
-            let read = read.and_then(|source| {
-                self.objects = objects(&source.globals);
-                Ok(Loaded { globals: read_globals(&source.globals, &source.lines)?, path: source.path })
+            let loaded = ran.and_then(|ran| {
+                self.objects = objects(&ran.globals);
+                let path = ran.path.unwrap_or_else(|| shown.clone());
+                Ok(Loaded { globals: read_globals(&ran.globals, &ran.lines)?, path })
             });
-            read.map_err(|error| {
-                let shown = match source {
-                    ConfigSource::File { shown, .. } => shown.clone(),
-                    ConfigSource::Module(name) => PathBuf::from(format!("python:{name}")),
-                };
-                ConfigError::unreadable(&shown, &traceback(py, &error))
-            })
+            loaded.map_err(|error| report(py, &shown, &error))
         })
     }
 }
 
 /// A config file that was run.
 struct Ran<'py> {
-    path: PathBuf,
+    /// If it is not the one that was named.
+    path: Option<PathBuf>,
     globals: Bound<'py, PyDict>,
     lines: HashMap<String, u32>,
 }
 
-fn execute<'py>(py: Python<'py>, path: &Path, shown: &Path) -> PyResult<Ran<'py>> {
-    // As bytes: Python knows the file's encoding, from its coding line.
-    let source = PyBytes::new(py, &std::fs::read(path)?);
+fn execute<'py>(py: Python<'py>, path: &Path, bytes: &[u8]) -> PyResult<Ran<'py>> {
     let name = path.to_string_lossy();
-    let tree = parse(py, &source, &name)?;
-    let code = py.import("builtins")?.call_method1("compile", (&tree, &*name, "exec"))?;
-
+    let (code, lines) = match path.extension().is_some_and(|kind| kind == "pyc") {
+        true => (compiled(py, &name)?, HashMap::new()),
+        false => {
+            // As bytes: Python knows the file's encoding, from its coding line.
+            let tree = parse(py, &PyBytes::new(py, bytes), &name)?;
+            let code = py.import("builtins")?.call_method1("compile", (&tree, &*name, "exec"))?;
+            (code, assignments(&tree)?)
+        }
+    };
     let module = PyModule::new(py, MODULE)?;
     module.setattr("__file__", &*name)?;
     py.import("sys")?.getattr("modules")?.set_item(MODULE, &module)?;
     let globals = module.dict();
     py.import("builtins")?.call_method1("exec", (code, &globals))?;
-    Ok(Ran { path: shown.to_owned(), lines: assignments(&tree)?, globals })
+    Ok(Ran { path: None, lines, globals })
+}
+
+/// What Python has compiled before; the lines are not known.
+fn compiled<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    let loader = py.import("importlib.machinery")?.getattr("SourcelessFileLoader")?;
+    loader.call1((MODULE, name))?.call_method1("get_code", (MODULE,))
 }
 
 /// A module that was imported before is imported again, for its file may have changed.
@@ -105,8 +121,7 @@ fn import<'py>(py: Python<'py>, name: &str) -> PyResult<Ran<'py>> {
     };
     let file: Option<PathBuf> = module.getattr("__file__").and_then(|file| file.extract()).ok();
     let lines = file.as_deref().and_then(|file| lines_of(py, file)).unwrap_or_default();
-    let path = file.unwrap_or_else(|| PathBuf::from(format!("python:{name}")));
-    Ok(Ran { path, globals: module.dict(), lines })
+    Ok(Ran { path: file, globals: module.dict(), lines })
 }
 
 /// Where a module's source assigns its globals; a module without source has no lines.
@@ -117,7 +132,11 @@ fn lines_of(py: Python<'_>, file: &Path) -> Option<HashMap<String, u32>> {
 }
 
 /// `ast.parse` by its C half, which leaves no frame in a SyntaxError's traceback.
-fn parse<'py>(py: Python<'py>, source: &Bound<'py, PyBytes>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+pub(super) fn parse<'py>(
+    py: Python<'py>,
+    source: &Bound<'py, PyBytes>,
+    name: &str,
+) -> PyResult<Bound<'py, PyAny>> {
     let only_ast = py.import("ast")?.getattr("PyCF_ONLY_AST")?;
     py.import("builtins")?.call_method1("compile", (source, name, "exec", only_ast))
 }
@@ -153,7 +172,7 @@ fn note(lines: &mut HashMap<String, u32>, node: &Bound<'_, PyAny>, attribute: &s
 fn objects(globals: &Bound<'_, PyDict>) -> Objects {
     let named = globals.iter().filter_map(|(name, value)| Some((name.extract::<String>().ok()?, value)));
     named
-        .filter(|(name, value)| is_setting(name) && (value.is_callable() || value.is_instance_of::<PyDict>()))
+        .filter(|(name, value)| is_setting(name) && is_object(value))
         .map(|(name, value)| (name, value.unbind()))
         .collect()
 }
@@ -171,6 +190,16 @@ fn read_globals(globals: &Bound<'_, PyDict>, lines: &HashMap<String, u32>) -> Py
         found.push(Global { name, value, line });
     }
     Ok(found)
+}
+
+/// Whether no text can hold it.
+pub(super) fn is_object(value: &Bound<'_, PyAny>) -> bool {
+    value.is_callable() || value.is_instance_of::<PyDict>()
+}
+
+/// A setting's value.
+pub(super) fn value(value: &Bound<'_, PyAny>) -> Raw {
+    raw(value, DEPTH)
 }
 
 fn raw(value: &Bound<'_, PyAny>, depth: u8) -> Raw {
@@ -316,18 +345,20 @@ backlog = 1 << 80
     #[test]
     fn an_exception_is_shown_with_the_files_own_frames() {
         let cases = [
-            ("raises.py", "def f():\n    1 / 0\nf()\n", 3, "ZeroDivisionError: division by zero"),
+            ("raises.py", "def f():\n    1 / 0\nf()\n", 3, "ZeroDivisionError: division by zero\n"),
             ("syntax.py", "workers = 1\nbind = (\n", 2, "SyntaxError: '(' was never closed"),
-            ("exits.py", "import sys\nsys.exit(3)\n", 2, "SystemExit: 3"),
+            ("exits.py", "import sys\nsys.exit(3)\n", 2, "SystemExit: 3\n"),
+            ("json.py", "import json\njson.loads('{')\n", 2, "JSONDecodeError: "),
+            ("deep.py", "def f(n):\n    return 1 / n and f(n - 1)\nf(9)\n", 3, "ZeroDivisionError: "),
         ];
-        for (name, text, line, last) in cases {
+        for (name, text, line, reason) in cases {
             let error = read(name, text).unwrap_err();
             assert_eq!(error.exit_code, 1);
-            assert!(error.message.starts_with(&format!("Failed to read config file: {name}\n")), "{error}");
-            assert!(error.message.contains(&format!("{name}\", line {line}")), "{error}");
-            assert!(error.message.ends_with(last), "{error}");
-            let foreign = error.message.lines().filter(|l| l.contains("File \"") && !l.contains(name));
-            assert_eq!(foreign.count(), 0, "{error}");
+            let said = format!("Failed to read config file: {name}\n{reason}");
+            assert!(error.message.starts_with(&said), "{error}");
+            assert!(error.message.contains(&format!("{name}:{line}  ")), "{error}");
+            let frames = error.message.lines().skip(2);
+            assert!(frames.clone().all(|frame| frame.contains(name)) && frames.count() <= 2, "{error}");
         }
     }
 

@@ -1,16 +1,17 @@
 //! Why an application could not be loaded, for the person at the terminal: the reason, where, and what to try.
 //!
 //! Owns the exit statuses of a failed load and the choice of frames. Must never raise: whatever Python answers while
-//! the report is made only makes it shorter. Read next: `app.rs`.
+//! the report is made only makes it shorter. Read next: `hint.rs`, which knows what to try.
 
+use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
-use pyo3::exceptions::{PyBaseException, PyModuleNotFoundError};
+use pyo3::exceptions::{PyBaseException, PySyntaxError};
 use pyo3::prelude::*;
-use pyo3::types::{PyModule, PyString, PyType};
+use pyo3::types::{PyModule, PyString};
 
-use super::bridge;
+use super::{bridge, hint};
 use crate::log::EXCEPTION;
 
 /// The application's code raised.
@@ -18,23 +19,25 @@ const RAISED: i32 = 3;
 /// There is no such application.
 const REFUSED: i32 = 4;
 
-/// How close two names must be for one to be a slip of the other.
-const NEAR: f64 = 0.8;
-/// Names shown of a module that lacks the one asked for.
-const SHOWN: usize = 4;
 const LINE: usize = 300;
+const ASGI: &str = "the asgi worker, which would serve it, does not exist yet in rwsgi.";
 
 /// What went wrong, before it is put into words.
 #[derive(Debug)]
 pub(super) enum Fault {
     Raised(PyErr),
-    Refused(String),
+    Refused { reason: String, hint: Option<String> },
     MissingAttribute { reason: String, name: String, module: Option<Py<PyModule>> },
+    Asgi,
 }
 
 impl Fault {
     pub(super) fn refused(reason: impl Into<String>) -> Self {
-        Self::Refused(reason.into())
+        Self::hinted(reason, None)
+    }
+
+    pub(super) fn hinted(reason: impl Into<String>, hint: Option<String>) -> Self {
+        Self::Refused { reason: reason.into(), hint }
     }
 }
 
@@ -60,21 +63,27 @@ impl LoadError {
             Fault::Raised(error) => Some(error.clone_ref(py).into_value(py)),
             _ => None,
         };
-        let (exit_code, reason, rest, traceback) = match fault {
-            Fault::Refused(reason) => (REFUSED, reason, Vec::new(), None),
+        let cannot = |reason| format!("Cannot load {spec}: {reason}");
+        let (exit_code, first, rest, traceback) = match fault {
+            Fault::Refused { reason, hint } => (REFUSED, cannot(reason), Vec::from_iter(hint), None),
             Fault::MissingAttribute { reason, name, module } => {
-                let hint = module.and_then(|module| names_in(module.bind(py), &name));
-                (REFUSED, reason, Vec::from_iter(hint), None)
+                let hint = module.and_then(|module| hint::of_missing_name(module.bind(py), &name));
+                (REFUSED, cannot(reason), Vec::from_iter(hint), None)
+            }
+            Fault::Asgi => {
+                let first = format!("{spec} is an ASGI application; {ASGI}");
+                (REFUSED, first, vec![hint::of_asgi(spec)], None)
             }
             Fault::Raised(error) => {
-                let mut rest = own_frames(py, &error).unwrap_or_default();
-                rest.extend(hint(py, spec, &error));
-                (RAISED, summary(py, &error), rest, Some(traceback(py, &error).trim_end().to_owned()))
+                let mut rest: Vec<String> = places(py, &error).iter().map(Place::to_string).collect();
+                rest.extend(hint::of_exception(py, spec, &error));
+                let traceback = traceback(py, &error).trim_end().to_owned();
+                (RAISED, cannot(summary(py, &error)), rest, Some(traceback))
             }
         };
-        let mut report = format!("Cannot load {spec}: {reason}");
+        let mut report = first;
         for line in rest {
-            report.push('\n');
+            report.push_str("\n  ");
             report.extend(line.chars().take(LINE));
         }
         Self { exit_code, report, traceback, cause }
@@ -124,23 +133,62 @@ pub(super) fn summary(py: Python<'_>, error: &PyErr) -> String {
     text.chars().take(LINE).collect()
 }
 
-/// The first and the last frame of the application's own code.
-fn own_frames(py: Python<'_>, error: &PyErr) -> PyResult<Vec<String>> {
+/// A line of source.
+pub(super) struct Place {
+    pub(super) file: String,
+    pub(super) line: u32,
+    code: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}  {}", self.file, self.line, self.code.trim())
+    }
+}
+
+/// The first and the last place of the application's own code that the exception came through.
+pub(super) fn places(py: Python<'_>, error: &PyErr) -> Vec<Place> {
+    let mut places = own_frames(py, error).unwrap_or_default();
+    places.extend(bad_line(py, error));
+    if places.len() > 2 {
+        places.drain(1..places.len() - 1);
+    }
+    places
+}
+
+/// The line that is no Python, which no frame has entered.
+fn bad_line(py: Python<'_>, error: &PyErr) -> Option<Place> {
+    let value = error.is_instance_of::<PySyntaxError>(py).then(|| error.value(py))?;
+    let file: String = value.getattr("filename").ok()?.extract().ok()?;
+    let code: Option<String> = value.getattr("text").ok()?.extract().ok()?;
+    let line: Option<u32> = value.getattr("lineno").ok()?.extract().ok()?;
+    Some(Place { file, line: line.unwrap_or(0), code: code.unwrap_or_default() })
+}
+
+fn own_frames(py: Python<'_>, error: &PyErr) -> PyResult<Vec<Place>> {
     let Some(trace) = error.traceback(py) else { return Ok(Vec::new()) };
-    let mut frames: Vec<String> = Vec::new();
+    let mut frames = Vec::new();
     for frame in py.import("traceback")?.call_method1("extract_tb", (trace,))?.try_iter()? {
         let frame = frame?;
         let file: String = frame.getattr("filename")?.extract()?;
         if is_own(py, &file) {
             let number: Option<u32> = frame.getattr("lineno")?.extract()?;
             let code: Option<String> = frame.getattr("line")?.extract()?;
-            frames.push(format!("  {file}:{}  {}", number.unwrap_or(0), code.unwrap_or_default()));
+            frames.push(Place { file, line: number.unwrap_or(0), code: code.unwrap_or_default() });
         }
     }
-    if frames.len() > 2 {
-        frames.drain(1..frames.len() - 1);
-    }
     Ok(frames)
+}
+
+/// The files of the application's own code that the exception came through.
+pub(super) fn own_files_of(py: Python<'_>, error: &PyErr) -> PyResult<Vec<String>> {
+    let Some(trace) = error.traceback(py) else { return Ok(Vec::new()) };
+    let mut files: Vec<String> = Vec::new();
+    for frame in py.import("traceback")?.call_method1("extract_tb", (trace,))?.try_iter()? {
+        files.push(frame?.getattr("filename")?.extract()?);
+    }
+    files.retain(|file| is_own(py, file));
+    Ok(files)
 }
 
 /// Not Python's, not an installed package's.
@@ -151,58 +199,6 @@ pub(super) fn is_own(py: Python<'_>, file: &str) -> bool {
     let standard = py.import("os").and_then(|os| os.getattr("__file__")?.extract::<String>());
     let standard = standard.ok().and_then(|file| Path::new(&file).parent().map(Path::to_owned));
     !standard.is_some_and(|directory| Path::new(file).starts_with(directory))
-}
-
-fn hint(py: Python<'_>, spec: &str, error: &PyErr) -> Option<String> {
-    let module = spec.split(':').next().unwrap_or(spec);
-    if !error.is_instance_of::<PyModuleNotFoundError>(py) {
-        return None;
-    }
-    if let Some(path) = module.strip_suffix(".py") {
-        let name = path.trim_start_matches("./").replace('/', ".");
-        return Some(format!("Failed to find application, did you mean '{name}:application'?"));
-    }
-    let missing: String = error.value(py).getattr("name").ok()?.extract().ok()?;
-    // Only for the module that was asked for; what the application lacks its own line shows.
-    let asked = module == missing || module.starts_with(&format!("{missing}."));
-    asked.then(|| {
-        let cwd = std::env::current_dir().unwrap_or_default();
-        format!(
-            "There is no '{missing}' in {} nor elsewhere on sys.path; see --chdir, --pythonpath.",
-            cwd.display()
-        )
-    })
-}
-
-/// What `module` has in place of `wanted`.
-fn names_in(module: &Bound<'_, PyModule>, wanted: &str) -> Option<String> {
-    let home = module.name().ok()?.to_string();
-    let mut found: Vec<(f64, String, String)> = Vec::new();
-    for (name, value) in module.dict().iter() {
-        let Ok(name) = name.extract::<String>() else { continue };
-        let near = strsim::jaro_winkler(&name, wanted);
-        if name.starts_with('_') || !value.is_callable() || !(near >= NEAR || belongs(&value, &home)) {
-            continue;
-        }
-        let kind = value.get_type().name().ok()?.to_string();
-        let shown = if kind == "function" { format!("{name}()") } else { format!("{name} ({kind})") };
-        found.push((near, name, shown));
-    }
-    found.sort_by(|one, other| other.0.total_cmp(&one.0));
-    let (near, best, _) = found.first()?;
-    let meant = if *near >= NEAR { format!("; did you mean '{home}:{best}'?") } else { String::new() };
-    let shown: Vec<&str> = found.iter().take(SHOWN).map(|(_, _, shown)| shown.as_str()).collect();
-    let more = if found.len() > SHOWN { ", …" } else { "" };
-    Some(format!("It defines: {}{more}{meant}", shown.join(", ")))
-}
-
-/// A function or class of this module, or an object that is neither: those that are imported say nothing.
-fn belongs(value: &Bound<'_, PyAny>, home: &str) -> bool {
-    let kind = value.get_type().name().map(|name| name.to_string()).unwrap_or_default();
-    if !value.is_instance_of::<PyType>() && !kind.contains("function") {
-        return true;
-    }
-    value.getattr("__module__").and_then(|module| module.extract::<String>()).is_ok_and(|of| of == home)
 }
 
 /// As Python prints it. No frame of ours is in it, for the code is called from Rust.

@@ -3,11 +3,19 @@
 //! Lower modules know nothing of Python and build without it. Read next: `config_file.rs`, `app.rs`.
 
 pub mod app;
+mod asgi;
 pub mod bridge;
+mod config_failure;
 pub mod config_file;
+mod definitions;
+pub mod draft;
 pub mod failure;
+pub mod hint;
 pub mod hooks;
 pub mod loggers;
+mod missing;
 pub mod modules;
+mod paste;
+pub mod served;
 pub mod settings;
 pub mod surroundings;

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use super::hooks::python;
+use crate::config::kind::Takes;
 use crate::config::row::Row;
 use crate::config::{Raw, Settings, table};
 
@@ -22,6 +23,15 @@ fn setting<'py>(py: Python<'py>, row: &Row, defaults: &Settings) -> PyResult<Bou
     setting.set_item("name", row.name)?;
     setting.set_item("section", row.section)?;
     setting.set_item("flags", row.facts.flags.to_vec())?;
+    setting.set_item("metavar", row.facts.metavar)?;
+    let (takes, missing) = match row.takes {
+        Takes::Nothing => ("nothing", None),
+        Takes::Optional(missing) => ("optional", Some(missing)),
+        Takes::Items => ("items", None),
+        Takes::Value | Takes::Number => ("value", None),
+    };
+    setting.set_item("takes", takes)?;
+    setting.set_item("missing", missing)?;
     let default = defaults.value(row.name).unwrap_or(Raw::None);
     setting.set_item("default", python(py, &default)?)?;
     setting.set_item("short", row.summary())?;

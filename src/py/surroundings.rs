@@ -1,11 +1,13 @@
 //! What the application finds around it: `sys.path`, `os.environ`, and Python's own SIGINT handler taken away.
 //!
-//! Owns the variables that `raw_env` changed, so that a reload can undo them. Must never set a variable past Python:
-//! `os.environ` would not know of it. Read next: `cli.rs`, which calls this in gunicorn's order.
+//! Owns what must be given back: the signal handlers of a program that embeds the server, and the variables that
+//! `raw_env` changed. Must never set a variable past Python: `os.environ` would not know of it. Read next: `cli.rs`,
+//! which calls this in gunicorn's order.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use nix::sys::signal::Signal;
 use pyo3::prelude::*;
 use pyo3::types::{PyAnyMethods, PyDict};
 
@@ -64,6 +66,50 @@ pub fn print_by_line(py: Python<'_>) -> PyResult<()> {
         }
     }
     Ok(())
+}
+
+/// Ends the process though threads are in Python code, which an orderly end of the interpreter would wait for or crash in.
+/// What the application has registered with `atexit` runs, and what it has printed is written.
+pub fn exit(py: Python<'_>, status: i32) -> ! {
+    let _ = py.import("atexit").and_then(|atexit| atexit.call_method0("_run_exitfuncs"));
+    flush(py);
+    crate::sys::fork::leave(status)
+}
+
+pub fn flush(py: Python<'_>) {
+    let flush = |name| py.import("sys")?.getattr(name)?.call_method0("flush");
+    for name in ["stdout", "stderr"] {
+        // None, or closed: then there is nothing to flush.
+        let _ = flush(name);
+    }
+}
+
+/// The Python signal handlers of a program that embeds the server.
+#[derive(Default)]
+pub struct Handlers(Vec<(i32, Py<PyAny>)>);
+
+impl Handlers {
+    /// Takes those of `signals` away: ours would call them first.
+    pub fn take(py: Python<'_>, signals: &[Signal]) -> PyResult<Self> {
+        let module = py.import("signal")?;
+        let mut taken = Vec::new();
+        for number in signals.iter().map(|signal| *signal as i32) {
+            let handler = module.call_method1("getsignal", (number,))?;
+            if handler.is_callable() {
+                module.call_method1("signal", (number, module.getattr("SIG_DFL")?))?;
+            }
+            // Python knows no word for one that is written in C.
+            if !handler.is_none() {
+                taken.push((number, handler.unbind()));
+            }
+        }
+        Ok(Self(taken))
+    }
+
+    pub fn restore(self, py: Python<'_>) -> PyResult<()> {
+        let module = py.import("signal")?;
+        self.0.into_iter().try_for_each(|pair| module.call_method1("signal", pair).map(drop))
+    }
 }
 
 /// Python's handler turns SIGINT into KeyboardInterrupt; a handler registered later would still call it.

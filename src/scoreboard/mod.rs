@@ -21,7 +21,7 @@ pub use slot::{Serving, SlotView, SlotWriter, Stage};
 pub const SLOTS: usize = 1024;
 
 /// Raised when the meaning of a field changes: a program of another version must not read this one's board.
-pub const LAYOUT: u32 = 2;
+pub const LAYOUT: u32 = 3;
 
 struct Board {
     /// The generation whose boot failure has been told, so that it is told once however many workers meet it.
@@ -88,6 +88,11 @@ impl Scoreboard {
         self.board.reported.fetch_max(generation, Ordering::Relaxed) < generation
     }
 
+    /// Whether somebody has told why the boot of this generation failed.
+    pub fn has_report(&self, generation: u32) -> bool {
+        self.board.reported.load(Ordering::Relaxed) >= generation
+    }
+
     /// True for the first caller in a row with this number: that one tells what all of them have found.
     pub fn claim_notice(&self, number: u32) -> bool {
         self.board.noticed.swap(number, Ordering::Relaxed) != number
@@ -117,16 +122,16 @@ mod tests {
         writer.set_stage(Stage::Ready);
         writer.beat(Duration::from_millis(1500));
         writer.introduce(1234, 7);
-        writer.serve("GET", b"/report", Duration::from_millis(1400));
+        writer.serve(0, "GET", b"/report", Duration::from_millis(1400));
         let view = board.view(3);
         assert_eq!(view.stage, Stage::Ready);
         assert_eq!(view.beat, Duration::from_millis(1500));
-        let serving = view.serving.unwrap();
+        let serving = view.serving.first().unwrap();
         assert_eq!((serving.request.as_str(), serving.since), ("GET /report", Duration::from_millis(1400)));
         assert_eq!((view.pid, view.generation, view.requests), (1234, 7, 1));
-        writer.idle(Duration::from_millis(1404));
+        writer.idle(0, Duration::from_millis(1404));
         let view = board.view(3);
-        assert!(view.serving.is_none());
+        assert!(view.serving.is_empty());
         assert_eq!((view.latencies.count(), view.latencies.sum()), (1, Duration::from_millis(4)));
         board.clear(3);
         assert_eq!(board.view(3).stage, Stage::Empty);
@@ -136,8 +141,8 @@ mod tests {
     fn a_long_or_hostile_request_line_is_cut_and_made_printable() {
         let board = Scoreboard::new().unwrap();
         let writer = board.writer(0).unwrap();
-        writer.serve("GET", &[b'\x1b'; 5000], Duration::ZERO);
-        let request = board.view(0).serving.unwrap().request;
+        writer.serve(0, "GET", &[b'\x1b'; 5000], Duration::ZERO);
+        let request = board.view(0).serving.remove(0).request;
         assert!(request.len() <= slot::REQUEST_BYTES);
         assert!(request.bytes().all(|byte| (0x20..0x7f).contains(&byte)));
     }
@@ -160,7 +165,7 @@ mod tests {
         for byte in [0x00u8, 0x7f, 0x80, 0xff] {
             board.slot(5).unwrap().fill(byte);
             let view = board.view(5);
-            if let Some(serving) = view.serving {
+            for serving in &view.serving {
                 assert!(serving.request.len() <= slot::REQUEST_BYTES);
                 assert!(serving.request.bytes().all(|byte| (0x20..0x7f).contains(&byte)));
             }
@@ -174,7 +179,9 @@ mod tests {
     #[test]
     fn one_caller_a_generation_reports() {
         let board = Scoreboard::new().unwrap();
+        assert!(!board.has_report(1));
         assert!(board.claim_report(1));
+        assert!(board.has_report(1) && !board.has_report(2));
         assert!(!board.claim_report(1));
         assert!(board.claim_report(2));
         assert!(!board.claim_report(1));

@@ -13,17 +13,27 @@ use super::latency::{Histogram, Latencies, increase};
 /// How much of `METHOD target` is kept for the log.
 pub(super) const REQUEST_BYTES: usize = 192;
 const REQUEST_WORDS: usize = REQUEST_BYTES / 8;
+/// Threads of a worker that have a lane of their own; those beyond share the last, whose numbers are then hints of hints.
+pub(super) const LANES: usize = 64;
 
 #[repr(C, align(64))]
 pub(super) struct Slot {
     stage: AtomicU32,
     pid: AtomicI32,
     generation: AtomicU32,
-    request_length: AtomicU32,
+    /// Lanes that were ever used: the memory of the others is never touched.
+    lanes_used: AtomicU32,
     beat: AtomicU64,
+    lanes: [Lane; LANES],
+}
+
+/// What one thread of the worker does, written by that thread alone.
+#[repr(C, align(64))]
+struct Lane {
     requests: AtomicU64,
     /// When the request in `request` began, plus one; zero when none is being served.
     serving_since: AtomicU64,
+    request_length: AtomicU32,
     request: [AtomicU64; REQUEST_WORDS],
     latencies: Histogram,
 }
@@ -71,7 +81,8 @@ pub struct SlotView {
     pub requests: u64,
     /// Of those that are done.
     pub latencies: Latencies,
-    pub serving: Option<Serving>,
+    /// The one that has taken longest first.
+    pub serving: Vec<Serving>,
 }
 
 /// A request that was in the application's hands.
@@ -88,23 +99,39 @@ impl Slot {
         self.stage.store(0, SeqCst);
         self.pid.store(0, Relaxed);
         self.generation.store(0, Relaxed);
-        self.request_length.store(0, Relaxed);
         self.beat.store(0, Relaxed);
-        self.requests.store(0, Relaxed);
-        self.serving_since.store(0, Relaxed);
-        self.latencies.clear();
+        self.lanes().for_each(Lane::clear);
+        self.lanes_used.store(0, Relaxed);
     }
 
     pub(super) fn view(&self) -> SlotView {
-        SlotView {
+        let mut view = SlotView {
             stage: Stage::from_number(self.stage.load(Relaxed)),
             pid: self.pid.load(Relaxed),
             generation: self.generation.load(Relaxed),
             beat: Duration::from_millis(self.beat.load(Relaxed)),
-            requests: self.requests.load(Relaxed),
-            latencies: self.latencies.view(),
-            serving: self.serving(),
+            ..SlotView::default()
+        };
+        for lane in self.lanes() {
+            view.requests = view.requests.wrapping_add(lane.requests.load(Relaxed));
+            view.latencies.add(&lane.latencies.view());
+            view.serving.extend(lane.serving());
         }
+        view.serving.sort_by_key(|serving| serving.since);
+        view
+    }
+
+    fn lanes(&self) -> impl Iterator<Item = &Lane> {
+        self.lanes.iter().take(self.lanes_used.load(Relaxed) as usize)
+    }
+
+    /// For the thread of this number.
+    fn lane(&self, number: usize) -> Option<&Lane> {
+        let number = number.min(LANES - 1);
+        if self.lanes_used.load(Relaxed) as usize <= number {
+            self.lanes_used.fetch_max(number as u32 + 1, Relaxed);
+        }
+        self.lanes.get(number)
     }
 
     pub(super) fn accepts(&self) -> bool {
@@ -117,10 +144,23 @@ impl Slot {
     pub(super) fn fill(&self, byte: u8) {
         let word = u64::from_ne_bytes([byte; 8]);
         self.stage.store(word as u32, Relaxed);
-        self.request_length.store(word as u32, Relaxed);
-        let counters = [&self.beat, &self.requests, &self.serving_since];
-        let all = counters.into_iter().chain(&self.request).chain(self.latencies.counters());
-        all.for_each(|counter| counter.store(word, Relaxed));
+        self.lanes_used.store(word as u32, Relaxed);
+        self.beat.store(word, Relaxed);
+        for lane in &self.lanes {
+            lane.request_length.store(word as u32, Relaxed);
+            let counters = [&lane.requests, &lane.serving_since];
+            let all = counters.into_iter().chain(&lane.request).chain(lane.latencies.counters());
+            all.for_each(|counter| counter.store(word, Relaxed));
+        }
+    }
+}
+
+impl Lane {
+    fn clear(&self) {
+        self.requests.store(0, Relaxed);
+        self.serving_since.store(0, Relaxed);
+        self.request_length.store(0, Relaxed);
+        self.latencies.clear();
     }
 
     fn serving(&self) -> Option<Serving> {
@@ -136,11 +176,14 @@ impl Slot {
 
     fn store_request(&self, method: &str, target: &[u8]) {
         let mut text = [0u8; REQUEST_BYTES];
-        let bytes = method.as_bytes().iter().chain(b" ").chain(target);
-        let mut length = 0usize;
-        for (to, from) in text.iter_mut().zip(bytes) {
-            *to = *from;
-            length += 1;
+        let mut length = 0;
+        for part in [method.as_bytes(), b" ", target] {
+            let taken = part.len().min(REQUEST_BYTES - length);
+            // Both are as long as what is taken.
+            if let (Some(to), Some(from)) = (text.get_mut(length..length + taken), part.get(..taken)) {
+                to.copy_from_slice(from);
+            }
+            length += taken;
         }
         let (words, _) = text.as_chunks::<8>();
         for (to, from) in self.request.iter().zip(words).take(length.div_ceil(8)) {
@@ -185,24 +228,38 @@ impl SlotWriter {
         self.with(|slot| slot.beat.store(milliseconds(now), Relaxed));
     }
 
-    /// The application is about to get this request.
-    pub fn serve(&self, method: &str, target: &[u8], now: Duration) {
-        self.with(|slot| {
-            slot.store_request(method, target);
-            slot.serving_since.store(microseconds(now) + 1, Relaxed);
-            increase(&slot.requests, 1);
+    /// The application is about to get this request, in thread number `lane`.
+    pub fn serve(&self, lane: usize, method: &str, target: &[u8], now: Duration) {
+        self.with_lane(lane, |lane| {
+            lane.store_request(method, target);
+            lane.serving_since.store(microseconds(now) + 1, Relaxed);
+            increase(&lane.requests, 1);
         });
     }
 
     /// The application is done with it.
-    pub fn idle(&self, now: Duration) {
-        self.with(|slot| {
-            let since = slot.serving_since.load(Relaxed);
-            slot.serving_since.store(0, Relaxed);
+    pub fn idle(&self, lane: usize, now: Duration) {
+        self.with_lane(lane, |lane| {
+            let since = lane.serving_since.load(Relaxed);
+            lane.serving_since.store(0, Relaxed);
             if let Some(since) = since.checked_sub(1) {
-                slot.latencies.count(now.saturating_sub(Duration::from_micros(since)));
+                lane.latencies.count(now.saturating_sub(Duration::from_micros(since)));
             }
         });
+    }
+
+    /// Since when each of the first `lanes` threads has been serving, if it does.
+    pub fn serving(&self, lanes: usize) -> Vec<(usize, Serving)> {
+        let slot = self.board.slot(self.index);
+        let serving = |(number, lane): (usize, &Lane)| Some((number, lane.serving()?));
+        slot.map(|slot| slot.lanes().take(lanes).enumerate().filter_map(serving).collect())
+            .unwrap_or_default()
+    }
+
+    fn with_lane(&self, lane: usize, write: impl FnOnce(&Lane)) {
+        if let Some(lane) = self.board.slot(self.index).and_then(|slot| slot.lane(lane)) {
+            write(lane);
+        }
     }
 
     fn with(&self, write: impl FnOnce(&Slot)) {

@@ -7,6 +7,35 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 
+/// Lets a connection wait in the kernel until the client has sent something, for about a second: when it is accepted its
+/// request is there, and nothing has to be waited for.
+///
+/// Fails as setsockopt(2) does; unsupported off Linux.
+#[cfg(target_os = "linux")]
+pub fn defer(socket: BorrowedFd<'_>) -> io::Result<()> {
+    use std::mem;
+    use std::os::fd::AsRawFd;
+
+    // Seconds, which the kernel makes retransmissions of.
+    let limit: libc::c_int = 1;
+    // SAFETY: `limit` is alive for the call, which copies it; the length is its own.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_DEFER_ACCEPT,
+            (&raw const limit).cast(),
+            mem::size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn defer(_socket: BorrowedFd<'_>) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Refuses new handshakes on a listening TCP socket, for all processes that share it and for ever.
 ///
 /// Fails as setsockopt(2) does; unsupported off Linux.

@@ -12,6 +12,8 @@ pub mod handshakes;
 pub mod identity;
 pub mod memory;
 pub mod reap;
+pub mod reason;
+pub mod send_queue;
 pub mod shared;
 pub mod signals;
 pub mod stack;

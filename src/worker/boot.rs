@@ -14,23 +14,30 @@ use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 use pyo3::prelude::*;
 
+use super::control::Control;
 use super::hooked::Hooked;
 use super::life::{self, Stop};
+use super::pool::{Parting, Pool};
 use super::reactor::{Parts, Reactor};
 use super::reloader::Reloader;
+use super::service::Service;
 use super::signals::{self, Surroundings};
+use super::single;
 use super::wear::{Limits, Wear};
 use crate::config::Settings;
 use crate::config::kind;
-use crate::http::{HeaderMap, Policy, TrustedPeers};
+use crate::http::{HeaderMap, Leniency, Policy, ProxyProtocol, TrustedPeers};
 use crate::log::Logs;
+use crate::log::greeting::{self, START};
 use crate::net::{BindOptions, Listener};
 use crate::py::app;
 use crate::py::failure::LoadError;
 use crate::py::hooks::HookError;
+use crate::py::served::Served;
+use crate::py::surroundings;
 use crate::scoreboard::{Scoreboard, SlotWriter, Stage};
-use crate::sys::{self, identity::Identity, signals::BlockGuard};
-use crate::wsgi::{Application, Concurrency, ErrorStream, Observers, RequestIds, Server};
+use crate::sys::{self, clock, identity::Identity, signals::BlockGuard};
+use crate::wsgi::{Application, Concurrency, ErrorStream, Observers, Patience, RequestIds, Server};
 
 /// Exit status when the worker itself, not the application, could not start.
 const BOOT_FAILED: i32 = 3;
@@ -39,7 +46,7 @@ const BOOT_FAILED: i32 = 3;
 pub struct Boot {
     pub settings: Arc<Settings>,
     pub listeners: Arc<Vec<Listener>>,
-    pub slot: SlotWriter,
+    pub slot: Arc<SlotWriter>,
     pub scoreboard: Scoreboard,
     pub generation: u32,
     /// The read end of a pipe whose write end only the master has.
@@ -49,8 +56,8 @@ pub struct Boot {
     pub logs: Logs,
     /// Whom to become before any code of the application runs.
     pub identity: Option<Arc<Identity>>,
-    /// The application, if the master loaded it before the fork.
-    pub app: Option<Py<PyAny>>,
+    /// With the application, if the master loaded it before the fork.
+    pub served: Served,
     pub hooked: Arc<Hooked>,
     /// The config file, if there is one.
     pub config_file: Option<PathBuf>,
@@ -63,30 +70,33 @@ pub struct Boot {
 
 /// The worker's whole life. Returns its exit status.
 pub fn run(py: Python<'_>, boot: Boot) -> i32 {
-    log::info!("Booting worker with pid: {}", std::process::id());
+    log::info!(target: START, "Booting worker with pid: {}", std::process::id());
     sys::title::set(&boot.title);
     boot.slot.introduce(std::process::id().cast_signed(), boot.generation);
     boot.slot.set_stage(Stage::Booting);
     let (scoreboard, generation) = (boot.scoreboard.clone(), boot.generation);
     let hooked = Arc::clone(&boot.hooked);
     hooked.worker.get().begin();
-    let status = match serve(py, boot) {
-        Ok(()) => 0,
+    let (status, parting) = match serve(py, boot) {
+        Ok(parting) => (0, parting),
         // Asked to go while it booted: what that broke is of no interest.
-        Err(_) if life::asked() != Stop::No => 0,
+        Err(_) if life::asked() != Stop::No => (0, Parting::Complete),
         Err(failure) => {
             if scoreboard.claim_report(generation) {
                 failure.tell();
             }
-            failure.status()
+            (failure.status(), Parting::Complete)
         }
     };
     if let Err(error) = signals::ignore_at_exit(py) {
         log::warn!("Signals may cut the exit short: {error}");
     }
-    log::info!("Worker exiting (pid: {})", std::process::id());
+    log::info!(target: START, "Worker exiting (pid: {})", std::process::id());
     hooked.worker_exit(py);
     crate::log::catch_up();
+    if parting == Parting::Abandoned {
+        surroundings::exit(py, status);
+    }
     status
 }
 
@@ -121,7 +131,7 @@ impl<E: std::fmt::Display> From<E> for Failure {
     }
 }
 
-fn serve(py: Python<'_>, mut boot: Boot) -> Result<(), Failure> {
+fn serve(py: Python<'_>, mut boot: Boot) -> Result<Parting, Failure> {
     let hooked = Arc::clone(&boot.hooked);
     let handlers = Surroundings { logs: boot.logs.clone(), hooked: Arc::clone(&hooked) };
     signals::install_for_boot(py, &handlers)?;
@@ -142,12 +152,26 @@ fn serve(py: Python<'_>, mut boot: Boot) -> Result<(), Failure> {
     hooked.post_worker_init(py, &callable).map_err(Failure::Hook)?;
     hooked.context.follow_changes(py, &boot.logs);
     listen(&boot)?;
-    let mut reactor = Reactor::new(Parts { reloader, ..parts(py, boot, callable, wakeup)? })?;
+    let threads = boot.settings.workers.threads;
+    let policy = Arc::new(policy(&boot.settings)?);
+    let service = service(py, &boot, callable, &policy)?;
+    let (parts, lifeline) = parts(boot, policy);
+    let mut control = Control { lifeline, wakeup, reloader };
+    let mut reactor = Reactor::new(parts)?;
     hooked.worker.get().set_booted();
-    let result = reactor.run(py);
+    // One that was asked to go while it booted has served nobody, and leaves without a word.
+    if life::asked() == Stop::No {
+        greeting::leave();
+    }
+    let result = if threads > 1 {
+        Pool::new(reactor, service, threads, wakeup_writer.try_clone()?)?.run(py, &mut control)?
+    } else {
+        single::run(py, &mut reactor, &service, &mut control)?;
+        Parting::Complete
+    };
     signals::stop_waking(py)?;
     drop(wakeup_writer);
-    Ok(result?)
+    Ok(result)
 }
 
 /// Workers forked from one master must not draw the same random numbers.
@@ -160,11 +184,25 @@ fn reseed(py: Python<'_>) {
 }
 
 fn load(py: Python<'_>, boot: &Boot) -> Result<Py<PyAny>, Failure> {
-    if let Some(app) = &boot.app {
-        return Ok(app.clone_ref(py));
+    let begun = clock::monotonic();
+    let callable = boot.served.load(py, &boot.settings).map_err(Failure::Load)?;
+    let is_new = boot.served.preloaded.is_none();
+    if is_new && boot.hooked.worker.get().is_first() && life::asked() == Stop::No {
+        introduce(py, &boot.served.name(py, &boot.settings), &callable, begun);
     }
-    let spec = boot.settings.app_spec().unwrap_or_default();
-    app::load(py, spec).map_err(Failure::Load)
+    Ok(callable)
+}
+
+/// Tells what was loaded, in one process of all that load it.
+pub fn introduce(py: Python<'_>, spec: &str, callable: &Py<PyAny>, begun: Duration) {
+    let taken = clock::monotonic().saturating_sub(begun).as_secs_f64();
+    if greeting::is_on() {
+        let kind = app::describe(py, spec, callable);
+        greeting::say("app", &format!("{spec}, {kind}, imported in {taken:.2} s"));
+    }
+    if app::is_factory(py, callable) {
+        log::warn!("{spec} takes no arguments and cannot answer requests; did you mean '{spec}()'?");
+    }
 }
 
 fn reloader(boot: &Boot) -> io::Result<Option<Reloader>> {
@@ -193,16 +231,19 @@ fn listen(boot: &Boot) -> io::Result<()> {
     boot.listeners.iter().filter(|listener| own && listener.is_tcp()).try_for_each(|own| own.listen(&options))
 }
 
-fn parts(py: Python<'_>, boot: Boot, callable: Py<PyAny>, wakeup: OwnedFd) -> Result<Parts, Failure> {
+fn service(
+    py: Python<'_>,
+    boot: &Boot,
+    callable: Py<PyAny>,
+    policy: &Arc<Policy>,
+) -> Result<Service, Failure> {
     let settings = &boot.settings;
-    let policy = Arc::new(policy(settings)?);
     let errors = Py::new(py, ErrorStream::new(Arc::clone(&boot.logs.error)))?;
-    let siblings = settings.workers.workers > 1;
-    let shared = !settings.mechanics.reuse_port;
-    let concurrency = Concurrency { multithread: false, multiprocess: siblings };
-    let server = |listener| Server::new(py, listener, &policy, &errors, concurrency);
-    let servers = boot.listeners.iter().map(server).collect::<PyResult<Vec<_>>>()?;
-    Ok(Parts {
+    let (workers, threads) = (settings.workers.workers, settings.workers.threads);
+    let concurrency = Concurrency { multithread: threads > 1, multiprocess: workers > 1 };
+    let server = |listener| Server::new(py, listener, policy, &errors, concurrency);
+    Ok(Service {
+        servers: boot.listeners.iter().map(server).collect::<PyResult<Vec<_>>>()?,
         application: Application {
             callable,
             observers: Observers::of(&boot.logs, boot.hooked.context.bridge()),
@@ -210,14 +251,21 @@ fn parts(py: Python<'_>, boot: Boot, callable: Py<PyAny>, wakeup: OwnedFd) -> Re
             sendfile: settings.mechanics.sendfile.unwrap_or(true),
             hooks: boot.hooked.for_requests(py),
         },
-        servers,
-        policy: Arc::clone(&policy),
-        lifeline: boot.lifeline,
-        wakeup,
-        reloader: None,
-        wear: Wear::new(boot.limits, crate::sys::clock::monotonic()),
+        slot: Arc::clone(&boot.slot),
+    })
+}
+
+/// What the reactor runs with, and the descriptor by which the worker learns that its master is gone.
+fn parts(boot: Boot, policy: Arc<Policy>) -> (Parts, OwnedFd) {
+    let settings = &boot.settings;
+    let shared = !settings.mechanics.reuse_port;
+    let parts = Parts {
+        policy,
+        patience: Arc::new(Patience::of(settings)),
+        wear: Wear::new(boot.limits, clock::monotonic()),
         worker_connections: settings.workers.worker_connections.max(1),
-        siblings: siblings && shared,
+        keepalive: settings.workers.keeps(),
+        siblings: settings.workers.workers > 1 && shared,
         shared,
         graceful_timeout: settings.workers.graceful_timeout,
         turn: turn(settings.workers.timeout),
@@ -225,7 +273,8 @@ fn parts(py: Python<'_>, boot: Boot, callable: Py<PyAny>, wakeup: OwnedFd) -> Re
         scoreboard: boot.scoreboard,
         notice: boot.notice,
         listeners: boot.listeners,
-    })
+    };
+    (parts, boot.lifeline)
 }
 
 /// The master must see several beats in the time after which it takes a silent worker for stuck.
@@ -235,11 +284,13 @@ fn turn(timeout: Duration) -> Duration {
 }
 
 fn policy(settings: &Settings) -> Result<Policy, String> {
-    let entries = settings.mechanics.forwarded_allow_ips.iter().map(String::as_str);
     Ok(Policy {
         limit_request_line: settings.security.limit_request_line,
         limit_request_fields: settings.security.limit_request_fields,
         limit_request_field_size: settings.security.limit_request_field_size,
+        limit_request_body: settings.security.limit_request_body,
+        leniency: leniency(settings),
+        trust_forwarded_header: settings.mechanics.trust_forwarded_header,
         header_map: match settings.mechanics.header_map {
             kind::HeaderMap::Drop => HeaderMap::Drop,
             kind::HeaderMap::Refuse => HeaderMap::Refuse,
@@ -247,7 +298,29 @@ fn policy(settings: &Settings) -> Result<Policy, String> {
         },
         forwarder_headers: settings.mechanics.forwarder_headers.clone(),
         secure_scheme_headers: settings.mechanics.secure_scheme_headers.clone(),
-        forwarded_allow_ips: TrustedPeers::from_entries(entries)
-            .map_err(|error| format!("forwarded_allow_ips: {error:?}"))?,
+        forwarded_allow_ips: peers("forwarded_allow_ips", &settings.mechanics.forwarded_allow_ips)?,
+        proxy_protocol: match settings.protocols.proxy_protocol {
+            kind::ProxyProtocol::Off => ProxyProtocol::Off,
+            kind::ProxyProtocol::V1 => ProxyProtocol::V1,
+            kind::ProxyProtocol::V2 => ProxyProtocol::V2,
+            kind::ProxyProtocol::Auto => ProxyProtocol::Auto,
+        },
+        proxy_allow_ips: peers("proxy_allow_ips", &settings.protocols.proxy_allow_ips)?,
     })
+}
+
+fn peers(setting: &str, entries: &[String]) -> Result<TrustedPeers, String> {
+    let peers = TrustedPeers::from_entries(entries.iter().map(String::as_str));
+    peers.map_err(|error| format!("{setting}: {error}"))
+}
+
+fn leniency(settings: &Settings) -> Leniency {
+    let switches = &settings.leniency;
+    Leniency {
+        obsolete_folding: switches.permit_obsolete_folding,
+        header_spaces: switches.strip_header_spaces,
+        unconventional_method: switches.permit_unconventional_http_method,
+        unconventional_version: switches.permit_unconventional_http_version,
+        casefold_method: switches.casefold_http_method,
+    }
 }

@@ -1,28 +1,26 @@
 //! One client's connection in a reactor: what it waits for, and until when.
 //!
 //! ```text
+//!   ┌───────────────── the next request, if both sides may ──────────────┐
+//!   ▼                                                                   │
 //!   Receiving ──request whole──▶ (served) ──▶ Draining ──▶ Lingering ──▶ closed
 //!       └── fault, or too slow ──▶ error page ──┘              (when the peer may still be sending)
 //! ```
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{io, mem};
 
-use crate::http::{Event, PeerError};
+use super::buffers::Share;
+use crate::http::{Event, PeerError, Policy, RequestReader};
+use crate::net::poller::Interest;
 use crate::wsgi::{Drained, Exchange};
 
-/// A head has to be complete this long after the connection was accepted.
-pub(super) const HEAD_LIMIT: Duration = Duration::from_secs(30);
-/// A body may pause this long; so may a client that reads a response.
-pub(super) const PAUSE_LIMIT: Duration = Duration::from_secs(30);
-/// After the response the peer has this long to close, or it is closed under what it sends.
-const LINGER_LIMIT: Duration = Duration::from_secs(2);
-const LINGER_BYTES: usize = 64 * 1024;
+/// A client that goes on sending after its answer is listened to so many times as long as one that does not.
+const LINGER_FACTOR: u32 = 5;
+/// How much of that is thrown away before others get their turn.
+const LINGER_TURN: usize = 32;
 
-/// A body up to this size is received before the application is called; the rest of a larger one is read by the
-/// application, which then waits for the client.
-const READ_AHEAD: usize = 1 << 20;
 const FIRST_READ: usize = 8 * 1024;
 const BODY_READ: usize = 64 * 1024;
 
@@ -30,10 +28,12 @@ const BODY_READ: usize = 64 * 1024;
 pub(super) enum Phase {
     /// The request is not complete.
     Receiving { in_body: bool },
-    /// The kernel has not taken the whole response.
-    Draining,
+    /// It is, and waits for a thread that is free.
+    Complete,
+    /// The kernel has not taken the whole response. The client had taken so much of it when it was looked at last.
+    Draining { taken: usize },
     /// The response is out; what the peer still sends is thrown away so that a reset does not destroy it.
-    Lingering { discarded: usize },
+    Lingering { end: Duration },
 }
 
 /// What to do with a connection after it was looked at.
@@ -42,8 +42,12 @@ pub(super) enum Step {
     /// Nothing until it is readable, or writable.
     WaitReadable,
     WaitWritable,
+    /// No memory for more of it.
+    Pause,
     /// A request is there for the application.
     Serve,
+    /// The response is out, and the next request may come, or be here already.
+    Next,
     /// The peer broke the protocol.
     Refuse(PeerError),
     Close,
@@ -53,23 +57,28 @@ pub(super) struct Connection {
     pub exchange: Arc<Exchange>,
     /// Which listener it came from.
     pub listener: usize,
-    /// When it was accepted, and until when it may stay as it is (monotonic).
-    pub accepted: Duration,
+    /// Since when a request is awaited, and until when it may stay as it is (monotonic).
+    pub since: Duration,
     pub deadline: Duration,
     pub phase: Phase,
-    /// The poller knows it.
-    pub registered: bool,
+    /// What the poller waits for; `None` if it does not know the socket.
+    pub interest: Option<Interest>,
+    /// A request was served: the client keeps the connection for others.
+    pub kept: bool,
+    share: Share,
 }
 
 impl Connection {
-    pub(super) fn new(exchange: Exchange, listener: usize, now: Duration) -> Self {
+    pub(super) fn new(exchange: Exchange, listener: usize, share: Share, now: Duration) -> Self {
         Self {
+            deadline: now.saturating_add(exchange.patience.head),
             exchange: Arc::new(exchange),
             listener,
-            accepted: now,
-            deadline: now + HEAD_LIMIT,
+            since: now,
             phase: Phase::Receiving { in_body: false },
-            registered: false,
+            interest: None,
+            kept: false,
+            share,
         }
     }
 
@@ -81,44 +90,128 @@ impl Connection {
         matches!(self.phase, Phase::Lingering { .. })
     }
 
+    pub(super) const fn is_draining(&self) -> bool {
+        matches!(self.phase, Phase::Draining { .. })
+    }
+
+    /// There was no memory for more of its body.
+    pub(super) const fn is_paused(&self) -> bool {
+        self.share.is_paused()
+    }
+
+    /// Goes on, whatever the others have.
+    pub(super) fn resume_before_others(&mut self, now: Duration) {
+        self.share.exempt();
+        self.resume(now);
+    }
+
+    pub(super) fn resume(&mut self, now: Duration) {
+        self.share.set_paused(false);
+        self.deadline = now.saturating_add(self.exchange.patience.body.limit);
+    }
+
     /// No byte of a request has come.
     pub(super) fn is_silent(&self) -> bool {
         self.is_receiving() && self.exchange.request().is_none_or(|reader| reader.is_idle())
     }
 
-    /// Reads what is there, until the request is complete or nothing more comes.
-    pub(super) fn receive(&mut self, now: Duration) -> Step {
+    /// Reads what is there, until the request is complete or nothing more comes. `keep`: the client may have another one.
+    pub(super) fn receive(&mut self, now: Duration, keep: bool) -> Step {
         let exchange = Arc::clone(&self.exchange);
         let Some(mut reader) = exchange.request() else { return Step::Close };
+        // Pipelined bytes came with the last request.
+        if self.kept
+            && !reader.is_idle()
+            && let Some(step) = self.progress(&exchange, &mut reader, now, keep)
+        {
+            return step;
+        }
         loop {
             let in_body = matches!(self.phase, Phase::Receiving { in_body: true });
-            let room = if in_body { BODY_READ } else { FIRST_READ };
+            if !self.share.hold_body(reader.allocated()) && in_body {
+                return self.pause();
+            }
+            // As much again as has come: a thousand bodies that have just begun must not take up much.
+            let room = reader.body().len().clamp(FIRST_READ, BODY_READ);
             match exchange.stream.read(reader.spare(room)) {
                 Ok(None) => return Step::WaitReadable,
                 Ok(Some(0)) => reader.receive_eof(),
-                Ok(Some(count)) => reader.filled(count),
+                Ok(Some(count)) => {
+                    if in_body {
+                        self.deadline = exchange.patience.body.extend(self.deadline, now, count);
+                    }
+                    reader.filled(count);
+                }
                 Err(_) => return Step::Close,
             }
-            if in_body {
-                self.deadline = now + PAUSE_LIMIT;
-            }
-            loop {
-                match reader.next_event() {
-                    Ok(Event::NeedData) => break,
-                    Ok(Event::Head) => {
-                        self.phase = Phase::Receiving { in_body: true };
-                        self.deadline = now + PAUSE_LIMIT;
-                        if !begin(&exchange, &mut reader) {
-                            return Step::Close;
-                        }
-                    }
-                    Ok(Event::Body) if reader.body().len() < READ_AHEAD => {}
-                    Ok(Event::Body | Event::End) => return Step::Serve,
-                    Ok(Event::Closed) => return Step::Close,
-                    Err(fault) => return Step::Refuse(fault),
-                }
+            if let Some(step) = self.progress(&exchange, &mut reader, now, keep) {
+                return step;
             }
         }
+    }
+
+    /// What the bytes received amount to; `None` if they are not enough.
+    fn progress(
+        &mut self,
+        exchange: &Exchange,
+        reader: &mut RequestReader,
+        now: Duration,
+        keep: bool,
+    ) -> Option<Step> {
+        loop {
+            match reader.next_event() {
+                Ok(Event::NeedData) => {
+                    if mem::take(&mut self.kept) {
+                        self.deadline = now.saturating_add(exchange.patience.head);
+                    }
+                    return None;
+                }
+                Ok(Event::Proxied) => {
+                    if let Some(proxied) = reader.proxied() {
+                        exchange.set_proxied(*proxied);
+                    }
+                }
+                Ok(Event::Head) => {
+                    self.kept = false;
+                    self.phase = Phase::Receiving { in_body: true };
+                    self.deadline = now.saturating_add(exchange.patience.body.limit);
+                    if !begin(exchange, reader, keep) {
+                        return Some(Step::Close);
+                    }
+                    if exchange.patience.request_buffer == 0 {
+                        return Some(Step::Serve);
+                    }
+                }
+                Ok(Event::Body) if reader.body().len() < exchange.patience.request_buffer => {}
+                Ok(Event::Body | Event::End) => return Some(Step::Serve),
+                Ok(Event::Closed) => return Some(Step::Close),
+                Err(fault) => return Some(Step::Refuse(fault)),
+            }
+        }
+    }
+
+    /// Turns to the next request, which may take until `deadline` to begin. False if the connection has to close.
+    pub(super) fn next(&mut self, policy: &Arc<Policy>, now: Duration, keepalive: Duration) -> bool {
+        self.phase = Phase::Receiving { in_body: false };
+        self.kept = true;
+        self.since = now;
+        self.deadline = now + keepalive;
+        let in_order = Exchange::renew(&mut self.exchange, policy);
+        let held = self.exchange.request().map_or(0, |reader| reader.allocated());
+        self.share.begin_again(held);
+        in_order
+    }
+
+    /// Whether bytes of another request are here.
+    pub(super) fn has_more(&self) -> bool {
+        self.exchange.request().is_some_and(|reader| !reader.is_idle())
+    }
+
+    /// The client is not to blame, so its time stands still.
+    fn pause(&mut self) -> Step {
+        self.share.set_paused(true);
+        self.deadline = Duration::MAX;
+        Step::Pause
     }
 
     /// Hands the kernel what it takes of the response.
@@ -131,51 +224,88 @@ impl Connection {
                 self.after_response(now)
             }
             Ok(Drained::Partly) => {
-                self.phase = Phase::Draining;
-                self.deadline = now + PAUSE_LIMIT;
+                self.shed_body();
+                self.share.hold_response(response.allocated());
+                self.measure(response.taken(&exchange.stream), now);
                 Step::WaitWritable
             }
             Err(_) => Step::Close,
         }
     }
 
+    /// Its client may take a while yet, and nobody wants it any more.
+    fn shed_body(&mut self) {
+        if let Some(mut reader) = self.exchange.request() {
+            reader.shed_body();
+            self.share.hold_body(reader.allocated());
+        }
+    }
+
+    fn measure(&mut self, taken: usize, now: Duration) {
+        let pace = self.exchange.patience.send;
+        match self.phase {
+            Phase::Draining { taken: before } => {
+                self.deadline = pace.extend(self.deadline, now, taken.saturating_sub(before));
+            }
+            _ => self.deadline = now.saturating_add(pace.limit),
+        }
+        self.phase = Phase::Draining { taken };
+    }
+
+    /// Whether the client has taken enough to be waited for, though the kernel may still have no room.
+    pub(super) fn goes_on_reading(&mut self, now: Duration) -> bool {
+        let exchange = Arc::clone(&self.exchange);
+        let Some(response) = exchange.response() else { return false };
+        self.measure(response.taken(&exchange.stream), now);
+        self.deadline > now
+    }
+
     /// The response is out. Closing under bytes that are still to come would reset the connection, and the client could
     /// lose the response (RFC 9112 section 9.6): wait for the peer to close, for a while.
     fn after_response(&mut self, now: Duration) -> Step {
-        let consumed = self
-            .exchange
-            .request()
-            .is_some_and(|reader| reader.body_ended() && reader.pipelined().is_empty());
-        if consumed {
+        let linger = self.exchange.patience.linger;
+        let (persistent, consumed) = match (self.exchange.request(), self.exchange.response()) {
+            (Some(reader), Some(response)) => {
+                let ended = reader.body_ended();
+                (ended && response.writer.is_persistent(), ended && reader.pipelined().is_empty())
+            }
+            _ => (false, false),
+        };
+        if persistent {
+            return Step::Next;
+        }
+        if consumed || linger.is_zero() {
             return Step::Close;
         }
+        self.shed_body();
+        self.share.hold_response(0);
         self.exchange.stream.finish_writing();
-        self.phase = Phase::Lingering { discarded: 0 };
-        self.deadline = now + LINGER_LIMIT;
-        self.linger()
+        self.phase = Phase::Lingering { end: now + linger * LINGER_FACTOR };
+        self.deadline = now + linger;
+        self.linger(now)
     }
 
     /// Throws away what the peer sends.
-    pub(super) fn linger(&mut self) -> Step {
-        let Phase::Lingering { discarded } = &mut self.phase else { return Step::Close };
+    pub(super) fn linger(&mut self, now: Duration) -> Step {
+        let Phase::Lingering { end } = self.phase else { return Step::Close };
         let mut waste = [0; 8192];
-        while *discarded < LINGER_BYTES {
+        for _ in 0..LINGER_TURN {
             match self.exchange.stream.read(&mut waste) {
                 Ok(None) => return Step::WaitReadable,
                 Ok(Some(0)) | Err(_) => return Step::Close,
-                Ok(Some(count)) => *discarded += count,
+                Ok(Some(_)) => self.deadline = end.min(now + self.exchange.patience.linger),
             }
         }
-        Step::Close
+        Step::WaitReadable
     }
 }
 
 /// The head is there: the response's side learns of it, and a client that waits for a go-ahead gets one.
-fn begin(exchange: &Exchange, reader: &mut crate::http::RequestReader) -> bool {
+fn begin(exchange: &Exchange, reader: &mut RequestReader, keep: bool) -> bool {
     let Some(mut response) = exchange.response() else { return false };
     let wants_continue = reader.wants_continue();
     let Some(head) = reader.head() else { return false };
-    response.writer.begin(&head, false);
+    response.writer.begin(&head, keep);
     if wants_continue {
         // 100 has no fields, so there is nothing to refuse.
         let _ = response.writer.informational(100, &[]);

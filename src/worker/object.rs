@@ -24,7 +24,6 @@ pub struct Worker {
     cfg: Py<Config>,
     #[pyo3(get)]
     log: Py<PyAny>,
-    #[pyo3(get)]
     app: Py<App>,
     #[pyo3(get)]
     sockets: Py<PyList>,
@@ -78,6 +77,11 @@ impl Worker {
         self.aborted.store(true, Relaxed);
     }
 
+    /// Of all workers there ever were.
+    pub(super) const fn is_first(&self) -> bool {
+        self.age == 1
+    }
+
     /// In the worker, after the fork.
     pub(super) fn begin(&self) {
         self.set_pid(std::process::id().cast_signed());
@@ -108,6 +112,11 @@ impl Worker {
             0 => "[booting]".into_pyobject(py)?.into_any(),
             pid => pid.into_pyobject(py)?.into_any(),
         })
+    }
+
+    #[getter]
+    fn app(&self, py: Python<'_>) -> Py<PyAny> {
+        App::shown(&self.app, py)
     }
 
     #[getter]

@@ -1,32 +1,32 @@
-//! The event loop of the `sync` class: one thread, one request in the application at a time, no keep-alive.
+//! The connections of a worker, from accept to close: what the `sync` and `gthread` classes share.
 //!
 //! A connection costs a table entry until its request is complete, so clients that send half of one delay nobody. New
 //! ones are accepted one at a time, each served if it can be before the next is taken: a busy worker leaves the queue
-//! to its idle siblings. Order of a turn: wait (without the interpreter), Python's signal handlers, beat, events,
-//! deadlines. A panic closes the connection it happened on and is logged. Read next: `reactor/stop.rs` for the end.
+//! to its idle siblings. Whoever runs it (`single.rs`: the one thread; `pool.rs`: the thread that leads) waits without it,
+//! notes what is ready, and takes jobs from it until there are none. A job is served outside and brought back. A panic
+//! closes the connection it happened on and is logged. Read next: `reactor/stop.rs` for the end, `service.rs` for a job.
 
 mod accept;
 mod stop;
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 use std::{io, mem};
 
-use pyo3::prelude::*;
-
+use super::buffers::{Buffers, Resume};
 use super::connection::{Connection, Phase, Step};
 use super::life::{self, Stop};
-use super::reloader::Reloader;
 use super::table::Table;
 use super::wear::Wear;
 use crate::http::{PeerError, Policy};
 use crate::net::Listener;
-use crate::net::poller::{Interest, Poller};
+use crate::net::poller::{Events, Interest, Poller};
 use crate::scoreboard::{Scoreboard, SlotWriter, Stage};
 use crate::sys::clock;
-use crate::wsgi::{Application, Server};
+use crate::wsgi::Patience;
 use stop::Stopping;
 
 /// After descriptors ran out accepting pauses this long, so that the worker does not spin.
@@ -35,30 +35,23 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(250);
 const SWEEP: Duration = Duration::from_millis(250);
 
 /// Tokens from here on are not connections.
-const SPECIAL: u64 = 1 << 63;
-const LIFELINE: u64 = SPECIAL | 1 << 32;
-const WAKEUP: u64 = SPECIAL | 1 << 33;
-const CHANGES: u64 = SPECIAL | 1 << 34;
+pub(super) const SPECIAL: u64 = 1 << 63;
+/// Tokens from here on are not listeners either.
+pub(super) const CONTROL: u64 = SPECIAL | 1 << 32;
 
 /// What the reactor runs with.
 pub(super) struct Parts {
-    pub application: Application,
-    /// One per listener, in the same order.
-    pub servers: Vec<Server>,
     pub listeners: Arc<Vec<Listener>>,
     pub policy: Arc<Policy>,
-    pub slot: SlotWriter,
-    /// Readable when the master is gone.
-    pub lifeline: OwnedFd,
-    /// Readable when a signal came.
-    pub wakeup: OwnedFd,
+    pub patience: Arc<Patience>,
+    pub slot: Arc<SlotWriter>,
     pub scoreboard: Scoreboard,
     /// One byte written here makes the master look at the scoreboard.
     pub notice: Arc<OwnedFd>,
     pub wear: Wear,
-    /// Under `reload`.
-    pub reloader: Option<Reloader>,
     pub worker_connections: usize,
+    /// How long a client may keep its connection between requests; zero: not at all.
+    pub keepalive: Duration,
     /// Siblings share the listeners: wake one of them per connection, and take turns.
     pub siblings: bool,
     /// Other processes hold the listeners too: what this one leaves in the queue is not lost.
@@ -68,15 +61,27 @@ pub(super) struct Parts {
     pub turn: Duration,
 }
 
+/// A request to be served by whoever holds it, who brings it back.
+pub(super) struct Job {
+    token: u64,
+    pub connection: Box<Connection>,
+}
+
 pub(super) struct Reactor {
     parts: Parts,
-    poller: Poller,
+    poller: Arc<Poller>,
     table: Table,
-    ready: Vec<u64>,
+    buffers: Arc<Buffers>,
+    /// Tokens to look at.
+    ready: VecDeque<u64>,
+    /// Complete requests for which there was no thread.
+    complete: VecDeque<u64>,
     now: Duration,
     accepting: bool,
     /// Accepting starts again then.
     resume: Option<Duration>,
+    /// Nobody is free to serve what would be accepted.
+    saturated: bool,
     next_sweep: Duration,
     /// Exhaustion is not told again before.
     complain_after: Duration,
@@ -85,21 +90,18 @@ pub(super) struct Reactor {
 
 impl Reactor {
     pub(super) fn new(parts: Parts) -> io::Result<Self> {
-        let poller = Poller::new()?;
-        poller.add(&parts.lifeline, LIFELINE, Interest::Readable)?;
-        poller.add(&parts.wakeup, WAKEUP, Interest::Readable)?;
-        if let Some(changes) = parts.reloader.as_ref().and_then(Reloader::descriptor) {
-            poller.add(changes, CHANGES, Interest::Readable)?;
-        }
         let now = clock::monotonic();
         let mut reactor = Self {
+            buffers: Buffers::new(parts.patience.worker_buffers),
             parts,
-            poller,
+            poller: Arc::new(Poller::new()?),
             table: Table::new(),
-            ready: Vec::new(),
+            ready: VecDeque::new(),
+            complete: VecDeque::new(),
             now,
             accepting: false,
             resume: None,
+            saturated: false,
             next_sweep: now + SWEEP,
             complain_after: now,
             stopping: None,
@@ -108,46 +110,23 @@ impl Reactor {
         Ok(reactor)
     }
 
-    /// Serves until it is time to leave.
-    pub(super) fn run(&mut self, py: Python<'_>) -> io::Result<()> {
-        self.parts.slot.beat(self.now);
-        self.tell(Stage::Ready);
-        while !self.is_done() {
-            let limit = self.wait_limit();
-            let (poller, ready) = (&mut self.poller, &mut self.ready);
-            py.detach(|| poller.wait(limit, ready))?;
-            self.now = clock::monotonic();
-            self.parts.slot.beat(self.now);
-            // SystemExit from our own handlers says "leave now", which `life` knows too; anything else is the application's.
-            if let Err(error) = py.check_signals()
-                && life::asked() != Stop::Quick
-            {
-                log::error!("A signal handler raised: {error}");
-            }
-            if self.ready.is_empty() {
-                self.renew_listeners();
-            }
-            for token in mem::take(&mut self.ready) {
-                self.guarded(py, token);
-            }
-            if let Some(reloader) = &mut self.parts.reloader {
-                reloader.look_around(py, self.now);
-            }
-            self.look_after_time();
-            crate::log::catch_up();
-        }
-        Ok(())
+    pub(super) const fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    pub(super) const fn poller(&self) -> &Arc<Poller> {
+        &self.poller
     }
 
     /// Tells the master at once where this worker is in its life.
-    fn tell(&self, stage: Stage) {
+    pub(super) fn tell(&self, stage: Stage) {
         self.parts.slot.set_stage(stage);
         // A full pipe means that the master has enough notices to wake for.
         let _ = nix::unistd::write(&self.parts.notice, b"!");
     }
 
     /// The worker asks to be replaced, if there is a reason, and serves on.
-    fn wear_out(&self, reason: Option<String>) {
+    pub(super) fn wear_out(&self, reason: Option<String>) {
         if let Some(reason) = reason {
             log::info!("{reason}");
             // One that has been asked to go is replaced anyway.
@@ -157,89 +136,207 @@ impl Reactor {
         }
     }
 
-    fn wait_limit(&self) -> Duration {
+    pub(super) fn wait_limit(&self) -> Duration {
         let patient = self.table.is_empty() && self.resume.is_none() && self.stopping.is_none();
-        if patient { self.parts.turn } else { self.parts.turn.min(self.impatience()) }
-    }
-
-    /// Handles one event; a panic in it costs the connection.
-    fn guarded(&mut self, py: Python<'_>, token: u64) {
-        if catch_unwind(AssertUnwindSafe(|| self.dispatch(py, token))).is_err() {
-            log::error!("Internal error while serving a request; its connection is closed");
-            self.close(token);
-            self.parts.slot.idle(clock::monotonic());
+        if self.has_work() || self.buffers.who_resumes() != Resume::Nobody {
+            Duration::ZERO
+        } else if patient {
+            self.parts.turn
+        } else {
+            self.parts.turn.min(self.impatience())
         }
     }
 
-    fn dispatch(&mut self, py: Python<'_>, token: u64) {
-        match token {
-            LIFELINE => self.orphaned(),
-            WAKEUP => self.drain_wakeup(),
-            CHANGES => self.hear_of_changes(py),
-            _ if token & SPECIAL != 0 => self.accept(py, (token & !SPECIAL) as usize),
-            _ => self.advance(py, token),
+    /// Something is to be done without another wait.
+    pub(super) fn has_work(&self) -> bool {
+        !self.complete.is_empty() || !self.ready.is_empty()
+    }
+
+    /// A wait is over.
+    pub(super) fn note(&mut self, events: &Events, now: Duration) {
+        self.now = now;
+        if events.is_empty() {
+            self.renew_listeners();
+        }
+        self.ready.extend(events.tokens());
+        self.resume_reading();
+    }
+
+    /// Memory has become free: those that were not read from for lack of it are looked at again.
+    fn resume_reading(&mut self) {
+        let (resumed, exempt) = match self.buffers.who_resumes() {
+            Resume::Nobody => return,
+            Resume::All => (self.table.tokens(Connection::is_paused), false),
+            Resume::Oldest => (self.table.oldest(Connection::is_paused).into_iter().collect(), true),
+        };
+        for token in resumed {
+            let Some(connection) = self.table.get_mut(token) else { continue };
+            if exempt {
+                connection.resume_before_others(self.now)
+            } else {
+                connection.resume(self.now)
+            }
+            self.ready.push_back(token);
         }
     }
 
-    fn orphaned(&self) {
-        if life::asked() == Stop::No {
-            log::info!("Parent changed, shutting down: <Worker {}>", std::process::id());
+    /// Looks at what is ready until there is a request to serve.
+    pub(super) fn next(&mut self) -> Option<Job> {
+        if mem::take(&mut self.saturated) && self.stopping.is_none() {
+            self.keep_accepting();
         }
-        // The lifeline stays readable for ever.
-        let _ = self.poller.remove(&self.parts.lifeline);
-        life::ask(Stop::Graceful);
+        while let Some(token) = self.complete.pop_front() {
+            if let Some(job) = self.hand_out(token) {
+                return Some(job);
+            }
+        }
+        while let Some(token) = self.ready.pop_front() {
+            if let Some(job) = self.guarded(token).and_then(|token| self.hand_out(token)) {
+                return Some(job);
+            }
+        }
+        None
     }
 
-    fn hear_of_changes(&mut self, py: Python<'_>) {
-        if let Some(reloader) = self.parts.reloader.as_mut().filter(|reloader| reloader.has_news()) {
-            reloader.look(py);
+    /// Looks at what is ready while nobody is free to serve: complete requests wait, connections stay in the queue.
+    pub(super) fn next_without_serving(&mut self) {
+        if !mem::replace(&mut self.saturated, true) {
+            self.stop_accepting();
         }
-    }
-
-    fn drain_wakeup(&self) {
-        let mut bytes = [0; 256];
-        while let Ok(count) = nix::unistd::read(&self.parts.wakeup, &mut bytes) {
-            if count < bytes.len() {
-                break;
+        while let Some(token) = self.ready.pop_front() {
+            if let Some(token) = self.guarded(token) {
+                self.wait_for_thread(token);
             }
         }
     }
 
-    fn advance(&mut self, py: Python<'_>, token: u64) {
-        let now = self.now;
-        let Some(connection) = self.table.get_mut(token) else { return };
-        let step = match connection.phase {
-            Phase::Receiving { .. } => connection.receive(now),
-            Phase::Draining => connection.drain(now),
-            Phase::Lingering { .. } => connection.linger(),
-        };
-        self.perform(py, token, step);
+    fn wait_for_thread(&mut self, token: u64) {
+        if let Some(connection) = self.table.get_mut(token) {
+            connection.phase = Phase::Complete;
+            connection.deadline = Duration::MAX;
+            self.complete.push_back(token);
+        }
     }
 
-    fn perform(&mut self, py: Python<'_>, token: u64, step: Step) {
+    /// A job is done; `step` is what its connection wants next.
+    pub(super) fn finish(&mut self, job: Job, step: Step, now: Duration) {
+        self.now = now;
+        let Job { token, connection } = job;
+        if self.table.bring_back(token, connection)
+            && let Some(connection) = self.table.get_mut(token)
+        {
+            // It was muted; what it waits for has to be said again.
+            connection.interest = None;
+        }
+        if let Some(token) = self.perform(token, step) {
+            self.wait_for_thread(token);
+        }
+        self.shed_readers();
+    }
+
+    /// Clients that do not read must not fill the memory: the slowest go first.
+    fn shed_readers(&mut self) {
+        while self.buffers.has_too_much_unread() {
+            let Some(token) = self.table.slowest_reader() else { return };
+            self.give_up(token, "too much waits for clients that do not read (worker_buffers)");
+        }
+    }
+
+    fn give_up(&mut self, token: u64, why: &str) {
+        if let Some(connection) = self.table.get_mut(token) {
+            connection.exchange.give_up(why);
+        }
+        self.close(token);
+    }
+
+    /// Handles one event; a panic in it costs the connection. The token of a request that is to be served, if there is one.
+    fn guarded(&mut self, token: u64) -> Option<u64> {
+        catch_unwind(AssertUnwindSafe(|| self.dispatch(token))).unwrap_or_else(|_| {
+            log::error!("Internal error while serving a request; its connection is closed");
+            self.close(token);
+            None
+        })
+    }
+
+    fn dispatch(&mut self, token: u64) -> Option<u64> {
+        if token >= CONTROL {
+            return None;
+        }
+        if token & SPECIAL != 0 { self.accept((token & !SPECIAL) as usize) } else { self.advance(token) }
+    }
+
+    /// Whether the client of the next request may keep its connection after it.
+    fn keeps(&self) -> bool {
+        !self.parts.keepalive.is_zero() && life::asked() == Stop::No
+    }
+
+    fn advance(&mut self, token: u64) -> Option<u64> {
+        let (now, keep) = (self.now, self.keeps());
+        let Some(connection) = self.table.get_mut(token) else {
+            self.mute(token);
+            return None;
+        };
+        let step = match connection.phase {
+            // It is not waited for, so only its end is told.
+            _ if connection.is_paused() => Step::Close,
+            Phase::Receiving { .. } => connection.receive(now, keep),
+            Phase::Draining { .. } => connection.drain(now),
+            Phase::Lingering { .. } => connection.linger(now),
+            Phase::Complete => {
+                self.leave_alone(token);
+                return None;
+            }
+        };
+        self.perform(token, step)
+    }
+
+    /// The thread that has it will look; until then the event would be reported without end.
+    fn mute(&mut self, token: u64) {
+        if let Some(stream) = self.table.mute(token) {
+            let _ = self.poller.remove(&*stream);
+        }
+    }
+
+    /// What comes on it is looked at when its request was served; an end of it would be reported without end.
+    fn leave_alone(&mut self, token: u64) {
+        if let Some(connection) = self.table.get_mut(token)
+            && connection.interest.take().is_some()
+        {
+            let _ = self.poller.remove(&*connection.exchange.stream);
+        }
+    }
+
+    fn perform(&mut self, token: u64, step: Step) -> Option<u64> {
         match step {
             Step::WaitReadable => self.wait_for(token, Interest::Readable),
             Step::WaitWritable => self.wait_for(token, Interest::Writable),
-            Step::Serve => self.serve(py, token),
+            Step::Pause => self.wait_for(token, Interest::Nothing),
+            Step::Serve => return Some(token),
+            Step::Next => self.next_request(token),
             Step::Refuse(fault) => self.refuse(token, &fault),
             Step::Close => self.close(token),
         }
+        None
     }
 
-    fn serve(&mut self, py: Python<'_>, token: u64) {
-        let Some(connection) = self.table.get_mut(token) else { return };
-        let (exchange, listener) = (Arc::clone(&connection.exchange), connection.listener);
-        if let Some(head) = exchange.request().as_ref().and_then(|reader| reader.head()) {
-            self.parts.slot.serve(head.method(), head.target(), self.now);
-        }
+    fn hand_out(&mut self, token: u64) -> Option<Job> {
+        let connection = self.table.send_away(token)?;
         let worn = self.parts.wear.count();
         self.wear_out(worn);
-        let Some(server) = self.parts.servers.get(listener) else { return };
-        self.parts.application.serve(py, server, &exchange);
-        self.now = clock::monotonic();
-        self.parts.slot.idle(self.now);
-        self.parts.slot.beat(self.now);
-        self.drain(token);
+        Some(Job { token, connection })
+    }
+
+    /// The client keeps the connection. Its next request takes its turn behind what is ready already.
+    fn next_request(&mut self, token: u64) {
+        let (policy, now, keepalive) = (&self.parts.policy, self.now, self.parts.keepalive);
+        let Some(connection) = self.table.get_mut(token) else { return };
+        if !connection.next(policy, now, keepalive) {
+            return self.close(token);
+        }
+        if connection.has_more() {
+            return self.ready.push_back(token);
+        }
+        self.wait_for(token, Interest::Readable);
     }
 
     fn refuse(&mut self, token: u64, fault: &PeerError) {
@@ -249,15 +346,12 @@ impl Reactor {
     }
 
     /// The rest of the request did not come in time.
-    fn refuse_slow(&mut self, token: u64) {
+    fn refuse_slow(&mut self, token: u64, fault: PeerError) {
         let Some(connection) = self.table.get_mut(token) else { return };
         if connection.is_silent() {
             return self.close(token);
         }
-        if let Some(mut response) = connection.exchange.response() {
-            response.refuse(408, "The request did not come in time");
-        }
-        self.drain(token);
+        self.refuse(token, &fault);
     }
 
     fn drain(&mut self, token: u64) {
@@ -272,11 +366,11 @@ impl Reactor {
 
     fn wait_for(&mut self, token: u64, interest: Interest) {
         let Some(connection) = self.table.get_mut(token) else { return };
-        let stream = connection.exchange.stream.as_fd();
-        let result = if mem::replace(&mut connection.registered, true) {
-            self.poller.change(stream, token, interest)
-        } else {
-            self.poller.add(stream, token, interest)
+        let stream = &*connection.exchange.stream;
+        let result = match connection.interest.replace(interest) {
+            Some(before) if before == interest => return,
+            Some(_) => self.poller.change(stream, token, interest),
+            None => self.poller.add(stream, token, interest),
         };
         if let Err(error) = result {
             log::error!("Cannot wait for a client: {error}");
@@ -286,9 +380,9 @@ impl Reactor {
 
     fn close(&mut self, token: u64) {
         let Some(connection) = self.table.take(token) else { return };
-        if connection.registered {
+        if connection.interest.is_some() {
             // The application may hold the socket's duplicate, which would keep it in the poller.
-            let _ = self.poller.remove(&connection.exchange.stream);
+            let _ = self.poller.remove(&*connection.exchange.stream);
         }
         if Arc::strong_count(&connection.exchange) > 1 {
             // Objects that the application kept must not keep the client waiting.
@@ -297,7 +391,7 @@ impl Reactor {
     }
 
     /// Deadlines of clients, the end of a pause, the end of a graceful stop.
-    fn look_after_time(&mut self) {
+    pub(super) fn look_after_time(&mut self) {
         let now = self.now;
         if self.resume.is_some_and(|at| at <= now)
             && let Err(error) = self.start_accepting()
@@ -312,13 +406,27 @@ impl Reactor {
         let worn = self.parts.wear.look(now);
         self.wear_out(worn);
         let stopping = self.stopping.as_ref();
-        let is_late = |connection: &Connection| {
-            let stop = stopping.map_or(Duration::MAX, |stopping| stopping.limit(connection));
-            connection.deadline.min(stop) <= now
-        };
-        for token in self.table.tokens(is_late) {
-            let receiving = self.table.get_mut(token).is_some_and(|connection| connection.is_receiving());
-            if receiving { self.refuse_slow(token) } else { self.close(token) }
+        let stop =
+            |connection: &Connection| stopping.map_or(Duration::MAX, |stopping| stopping.limit(connection));
+        let late = self.table.tokens(|connection| connection.deadline.min(stop(connection)) <= now);
+        for token in late {
+            self.end_waiting(token);
+        }
+    }
+
+    /// The time of a client is up, or that of the worker.
+    fn end_waiting(&mut self, token: u64) {
+        let now = self.now;
+        let Some(connection) = self.table.get_mut(token) else { return };
+        match connection.phase {
+            Phase::Receiving { in_body: false } => self.refuse_slow(token, PeerError::HeadTimeout),
+            Phase::Receiving { in_body: true } => self.refuse_slow(token, PeerError::BodyTimeout),
+            Phase::Draining { .. } if connection.deadline <= now => {
+                if !connection.goes_on_reading(now) {
+                    self.give_up(token, "the response is not read");
+                }
+            }
+            Phase::Draining { .. } | Phase::Lingering { .. } | Phase::Complete => self.close(token),
         }
     }
 }

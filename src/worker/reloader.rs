@@ -57,7 +57,8 @@ impl Reloader {
             .partition(|path| path.contains(['*', '?', '[']) && !Path::new(path).exists());
         let since = clock::wall();
         let mut watcher = Watcher::new(debugging.reload_engine)?;
-        files.iter().map(Path::new).chain(config_file).for_each(|file| watcher.watch(file, since));
+        let named = config_file.into_iter().chain(settings.paste_file());
+        files.iter().map(Path::new).chain(named).for_each(|file| watcher.watch(file, since));
         Ok(Self {
             watcher,
             patterns,

@@ -80,7 +80,34 @@ impl Handler {
         if let Some(hook) = hook {
             self.surroundings.hooked.on_signal(py, hook);
         }
+        Quiet::install(py)?;
         Err(PySystemExit::new_err(status))
+    }
+}
+
+/// `sys.unraisablehook` of a worker that leaves. Where Python cannot pass an exception on, in a callback of the import
+/// system for example, it complains of it; the exit was asked for, and comes all the same.
+#[pyclass(frozen, module = "rwsgi")]
+struct Quiet {
+    before: Py<PyAny>,
+}
+
+impl Quiet {
+    fn install(py: Python<'_>) -> PyResult<()> {
+        let sys = py.import("sys")?;
+        let before = sys.getattr("unraisablehook")?;
+        if before.cast::<Self>().is_ok() {
+            return Ok(());
+        }
+        sys.setattr("unraisablehook", Py::new(py, Self { before: before.unbind() })?)
+    }
+}
+
+#[pymethods]
+impl Quiet {
+    fn __call__(&self, unraisable: &Bound<'_, PyAny>) -> PyResult<()> {
+        let is_exit = unraisable.getattr("exc_value")?.is_instance_of::<PySystemExit>();
+        if is_exit { Ok(()) } else { self.before.call1(unraisable.py(), (unraisable,)).map(drop) }
     }
 }
 
@@ -113,7 +140,16 @@ pub(super) fn ignore_at_exit(py: Python<'_>) -> PyResult<()> {
     let module = py.import("signal")?;
     let ignore = module.getattr("SIG_IGN")?;
     for (signal, _) in TABLE.iter().filter(|(_, reaction)| *reaction != Reaction::Abort) {
-        module.call_method1("signal", (*signal as i32, &ignore))?;
+        let mut ignored = module.call_method1("signal", (*signal as i32, &ignore));
+        // A handler that was due runs first, and asks for the exit that this is: ^C reaches a worker twice, from the
+        // terminal and by the master.
+        for _ in TABLE {
+            if !ignored.as_ref().is_err_and(|error| error.is_instance_of::<PySystemExit>(py)) {
+                break;
+            }
+            ignored = module.call_method1("signal", (*signal as i32, &ignore));
+        }
+        ignored?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 
 use super::exchange::Exchange;
 
-#[pyclass(frozen, module = "rwsgi")]
+#[pyclass(frozen, freelist = 16, module = "rwsgi")]
 pub struct ClientSocket {
     exchange: Arc<Exchange>,
     socket: OnceLock<Py<PyAny>>,

@@ -3,28 +3,29 @@
 //! Values are native strings straight from the received bytes (latin-1, PEP 3333). What a proxy may say is decided by
 //! `http::ForwardedRules`; this file only asks.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use memchr::memchr;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::PyDict;
 
 use super::client_socket::ClientSocket;
 use super::errors::ErrorStream;
 use super::exchange::Exchange;
 use super::file_wrapper::FileWrapper;
 use super::input::Input;
+use super::keys::Keys;
 use super::start_response::EarlyHints;
-use super::text::native;
-use crate::http::{Decision, Detail, ForwardedRules, Head, PeerError, Policy, Scheme, percent_decode};
-use crate::net::{Listener, Peer};
+use super::text::{self, native};
+use crate::http::{
+    Addresses, Client, Decision, Detail, ForwardedRules, Head, PeerError, Policy, Proxied, Scheme, Version,
+    percent_decode,
+};
+use crate::net::Listener;
 
 /// What `SERVER_SOFTWARE` says, in every environ and in the process's environment.
 pub const SERVER_SOFTWARE: &str = concat!("rwsgi/", env!("CARGO_PKG_VERSION"));
-
-/// Field names whose environ key is remembered. Bounded, because clients choose the names.
-const KNOWN_KEYS: usize = 256;
 
 /// Why there is no environ.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ pub struct Server {
     script_name: Vec<u8>,
     /// The socket's path, for a listener that has no host and port of its own.
     unix: Option<String>,
-    keys: Mutex<HashMap<Box<[u8]>, Py<PyString>>>,
+    keys: Keys,
 }
 
 /// What the environ says of the worker.
@@ -92,12 +93,25 @@ impl Server {
         };
         let variable = py.import("os")?.getattr("environ")?.call_method1("get", ("SCRIPT_NAME", ""))?;
         let script_name: String = variable.extract()?;
+        // What each request has: a copy with all keys is made at one stroke, and replacing a value moves nothing. Values
+        // that most requests share stay.
+        environ.set_item("REQUEST_METHOD", "GET")?;
+        environ.set_item("QUERY_STRING", "")?;
+        environ.set_item("SERVER_PROTOCOL", Version::Http11.as_str())?;
+        environ.set_item("SCRIPT_NAME", &script_name)?;
+        environ.set_item("wsgi.url_scheme", Scheme::Http.as_str())?;
+        for key in
+            ["RAW_URI", "PATH_INFO", "REMOTE_ADDR", "wsgi.input", "wsgi.early_hints", "gunicorn.socket"]
+        {
+            environ.set_item(key, py.None())?;
+        }
+        make_room(&environ)?;
         Ok(Self {
             template: environ.unbind(),
             policy: Arc::clone(policy),
             script_name: script_name.into_bytes(),
             unix,
-            keys: Mutex::default(),
+            keys: Keys::new(),
         })
     }
 
@@ -109,15 +123,23 @@ impl Server {
         exchange: &Arc<Exchange>,
     ) -> Result<Bound<'py, PyDict>, EnvironError> {
         let rules = self.rules(exchange);
-        let scheme = rules.apply(head)?.scheme.unwrap_or(Scheme::Http);
+        let forwarded = rules.apply(head)?;
+        let scheme = forwarded.scheme.unwrap_or(Scheme::Http);
+        // What the Host field does not decide: the proxy's word, then the target's.
+        let host = forwarded.host.as_deref().or_else(|| head.authority());
         let environ = self.template.bind(py).copy()?;
         request_line(&environ, head)?;
         let script_name = self.fields(&environ, head, &rules)?;
-        path(&environ, head, script_name.unwrap_or(&self.script_name))?;
-        connection(&environ, exchange)?;
-        environ.set_item(intern!(py, "wsgi.url_scheme"), scheme.as_str())?;
+        self.path(&environ, head, script_name)?;
+        connection(&environ, exchange, forwarded.client)?;
+        if let Some(host) = host {
+            environ.set_item(intern!(py, "HTTP_HOST"), native(py, host))?;
+        }
+        if scheme != Scheme::Http {
+            environ.set_item(intern!(py, "wsgi.url_scheme"), scheme.as_str())?;
+        }
         if let Some(socket) = &self.unix {
-            unix_server(&environ, head, scheme, socket)?;
+            unix_server(&environ, host.or_else(|| head.host()), scheme, socket)?;
         }
         if let Some(id) = exchange.id() {
             // In place of what the client sent: the application is to see the id that is logged.
@@ -153,80 +175,116 @@ impl Server {
             if underscores && name.eq_ignore_ascii_case(b"SCRIPT_NAME") {
                 script_name = Some(value);
             }
-            let key = self.key(py, name);
-            let value = native(py, value);
-            match environ.get_item(&key)? {
+            let (key, value) = (self.keys.key(py, name), native(py, value));
+            if let Some(before) = text::set_new(environ, &key, &value)? {
                 // RFC 9110 section 5.3.
-                Some(before) => environ.set_item(key, before.add(",")?.add(value)?)?,
-                None => environ.set_item(key, value)?,
+                environ.set_item(key, before.add(",")?.add(value)?)?;
             }
         }
         Ok(script_name)
     }
-
-    fn key<'py>(&self, py: Python<'py>, name: &[u8]) -> Bound<'py, PyString> {
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(key) = keys.get(name) {
-            return key.bind(py).clone();
-        }
-        let key = PyString::intern(py, &environ_key(name));
-        if keys.len() < KNOWN_KEYS {
-            keys.insert(name.into(), key.clone().unbind());
-        }
-        key
-    }
 }
 
-/// `HTTP_` and the name in capitals; the two names that CGI knows go without.
-fn environ_key(name: &[u8]) -> String {
-    let upper: String = name.iter().map(|byte| char::from(*byte).to_ascii_uppercase()).collect();
-    let upper = upper.replace('-', "_");
-    match upper.as_str() {
-        "CONTENT_TYPE" | "CONTENT_LENGTH" => upper,
-        _ => format!("HTTP_{upper}"),
-    }
+/// A dictionary grows by doubling, and a copy is as large as its model: one that has been a little larger has room for a
+/// request's fields.
+fn make_room(environ: &Bound<'_, PyDict>) -> PyResult<()> {
+    const LARGER: usize = 3;
+    let names = || (0..LARGER).map(|number| format!("room {number}"));
+    names().try_for_each(|name| environ.set_item(name, environ.py().None()))?;
+    names().try_for_each(|name| environ.del_item(name))
 }
 
+/// Sets the values that are not the template's.
 fn request_line(environ: &Bound<'_, PyDict>, head: &Head<'_>) -> PyResult<()> {
     let py = environ.py();
-    environ.set_item(intern!(py, "REQUEST_METHOD"), head.method())?;
-    environ.set_item(intern!(py, "QUERY_STRING"), native(py, head.query()))?;
-    environ.set_item(intern!(py, "RAW_URI"), native(py, head.target()))?;
-    environ.set_item(intern!(py, "SERVER_PROTOCOL"), head.version().as_str())
-}
-
-fn path(environ: &Bound<'_, PyDict>, head: &Head<'_>, script_name: &[u8]) -> Result<(), EnvironError> {
-    let py = environ.py();
-    let Some(rest) = head.path().strip_prefix(script_name) else {
-        let (path, prefix) = (Detail::new(head.path()), Detail::new(script_name));
-        return Err(PeerError::ScriptName { path, prefix }.into());
-    };
-    let mut decoded = Vec::with_capacity(rest.len());
-    percent_decode(rest, &mut decoded);
-    environ.set_item(intern!(py, "PATH_INFO"), native(py, &decoded))?;
-    environ.set_item(intern!(py, "SCRIPT_NAME"), native(py, script_name))?;
+    if head.method() != "GET" {
+        environ.set_item(intern!(py, "REQUEST_METHOD"), head.method())?;
+    }
+    if !head.query().is_empty() {
+        environ.set_item(intern!(py, "QUERY_STRING"), native(py, head.query()))?;
+    }
+    if head.version() != Version::Http11 {
+        environ.set_item(intern!(py, "SERVER_PROTOCOL"), head.version().as_str())?;
+    }
     Ok(())
 }
 
-fn connection(environ: &Bound<'_, PyDict>, exchange: &Arc<Exchange>) -> PyResult<()> {
-    let py = environ.py();
-    match exchange.peer {
-        Peer::Ip(address) => {
-            environ.set_item(intern!(py, "REMOTE_ADDR"), address.ip().to_string())?;
-            environ.set_item(intern!(py, "REMOTE_PORT"), address.port().to_string())?;
+impl Server {
+    /// `script_name`: the proxy's, where it gives one.
+    fn path(
+        &self,
+        environ: &Bound<'_, PyDict>,
+        head: &Head<'_>,
+        script_name: Option<&[u8]>,
+    ) -> Result<(), EnvironError> {
+        let py = environ.py();
+        let prefix = script_name.unwrap_or(&self.script_name);
+        let Some(rest) = head.path().strip_prefix(prefix) else {
+            let (path, prefix) = (Detail::new(head.path()), Detail::new(prefix));
+            return Err(PeerError::ScriptName { path, prefix }.into());
+        };
+        let target = native(py, head.target());
+        if rest.len() == head.target().len() && memchr(b'%', rest).is_none() {
+            // Nothing but a path, and nothing in it is escaped.
+            environ.set_item(intern!(py, "PATH_INFO"), &target)?;
+        } else {
+            let mut decoded = Vec::with_capacity(rest.len());
+            percent_decode(rest, &mut decoded);
+            environ.set_item(intern!(py, "PATH_INFO"), native(py, &decoded))?;
         }
-        Peer::Unix => environ.set_item(intern!(py, "REMOTE_ADDR"), "")?,
+        environ.set_item(intern!(py, "RAW_URI"), target)?;
+        if let Some(given) = script_name {
+            environ.set_item(intern!(py, "SCRIPT_NAME"), native(py, given))?;
+        }
+        Ok(())
+    }
+}
+
+/// `client`: who the proxy says it is. What the proxy does not say of the port is not made up.
+fn connection(environ: &Bound<'_, PyDict>, exchange: &Arc<Exchange>, client: Option<Client>) -> PyResult<()> {
+    let py = environ.py();
+    match client {
+        None => {
+            let remote = exchange.remote(py);
+            environ.set_item(intern!(py, "REMOTE_ADDR"), &remote.address)?;
+            if let Some(port) = &remote.port {
+                environ.set_item(intern!(py, "REMOTE_PORT"), port)?;
+            }
+        }
+        Some(client) => {
+            environ.set_item(intern!(py, "REMOTE_ADDR"), client.ip.to_string())?;
+            if let Some(port) = client.port {
+                environ.set_item(intern!(py, "REMOTE_PORT"), port.to_string())?;
+            }
+        }
+    }
+    if let Some(proxied) = exchange.proxied() {
+        proxy(environ, proxied)?;
     }
     environ.set_item(intern!(py, "wsgi.input"), Py::new(py, Input::new(Arc::clone(exchange)))?)?;
     environ.set_item(intern!(py, "wsgi.early_hints"), Py::new(py, EarlyHints::new(Arc::clone(exchange)))?)?;
     environ.set_item(intern!(py, "gunicorn.socket"), Py::new(py, ClientSocket::new(Arc::clone(exchange)))?)
 }
 
+fn proxy(environ: &Bound<'_, PyDict>, proxied: &Proxied) -> PyResult<()> {
+    environ.set_item("PROXY_PROTOCOL", proxied.protocol)?;
+    if let Some(Addresses { proxy, .. }) = proxied.addresses {
+        environ.set_item("PROXY_ADDR", proxy.ip().to_string())?;
+        environ.set_item("PROXY_PORT", proxy.port().to_string())?;
+    }
+    Ok(())
+}
+
 /// A unix socket has no host and port: the Host field tells them.
-fn unix_server(environ: &Bound<'_, PyDict>, head: &Head<'_>, scheme: Scheme, socket: &str) -> PyResult<()> {
+fn unix_server(
+    environ: &Bound<'_, PyDict>,
+    host: Option<&[u8]>,
+    scheme: Scheme,
+    socket: &str,
+) -> PyResult<()> {
     let py = environ.py();
     let default_port: &[u8] = if scheme == Scheme::Https { b"443" } else { b"80" };
-    let (name, port) = match head.field("host") {
+    let (name, port) = match host {
         None => (socket.as_bytes(), &b""[..]),
         Some(host) => split_host(host).unwrap_or((host, default_port)),
     };

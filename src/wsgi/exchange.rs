@@ -5,38 +5,150 @@
 //! that needs it. After `end` every call raises.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::time::Duration;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
+use super::patience::Patience;
 use super::response::Response;
-use crate::http::{Connection, PeerError, RequestReader};
+use crate::http::{Connection, PeerError, Policy, Proxied, RequestReader};
 use crate::net::{Peer, Stream};
+use crate::sys::clock;
 
 /// The two halves of a connection, its socket, and what went wrong with it.
 pub struct Exchange {
-    pub stream: Stream,
+    pub stream: Arc<Stream>,
+    /// The other end of the socket: whom the settings of trust are about.
     pub peer: Peer,
+    pub patience: Arc<Patience>,
+    /// What a PROXY header said.
+    proxied: OnceLock<Proxied>,
+    /// Until when the application may wait for its client (monotonic, in nanoseconds).
+    until: AtomicU64,
     request: Mutex<RequestReader>,
     response: Mutex<Response>,
     fault: Mutex<Option<PeerError>>,
     id: OnceLock<Box<str>>,
     ended: AtomicBool,
+    remote: OnceLock<Remote>,
+}
+
+/// The peer's address as the environ has it, made once a connection.
+pub(super) struct Remote {
+    pub(super) address: Py<PyString>,
+    pub(super) port: Option<Py<PyString>>,
 }
 
 impl Exchange {
-    pub fn new(stream: Stream, peer: Peer, connection: Connection) -> Self {
+    pub fn new(stream: Stream, peer: Peer, connection: Connection, patience: Arc<Patience>) -> Self {
         Self {
-            stream,
+            stream: Arc::new(stream),
             peer,
+            patience,
+            proxied: OnceLock::new(),
+            until: AtomicU64::new(0),
             request: Mutex::new(connection.reader),
             response: Mutex::new(Response::new(connection.writer)),
             fault: Mutex::default(),
             id: OnceLock::new(),
             ended: AtomicBool::new(false),
+            remote: OnceLock::new(),
         }
+    }
+
+    /// The client's address for the environ.
+    pub(super) fn remote(&self, py: Python<'_>) -> &Remote {
+        self.remote.get_or_init(|| {
+            let client = self.client();
+            let port = match client {
+                Peer::Ip(address) => Some(PyString::new(py, &address.port().to_string()).unbind()),
+                Peer::Unix => None,
+            };
+            Remote { address: PyString::new(py, &client.address()).unbind(), port }
+        })
+    }
+
+    /// Who sent the request: the other end of the socket, or the client of the proxy that is there.
+    pub fn client(&self) -> Peer {
+        let addresses = self.proxied().and_then(|proxied| proxied.addresses);
+        addresses.map_or(self.peer, |addresses| Peer::Ip(addresses.client))
+    }
+
+    pub(super) fn proxied(&self) -> Option<&Proxied> {
+        self.proxied.get()
+    }
+
+    /// The connection began with a PROXY header. It is told once.
+    pub fn set_proxied(&self, proxied: Proxied) {
+        let _ = self.proxied.set(proxied);
+    }
+
+    /// The application is called now: its waits for the client have an end together.
+    pub(super) fn begin(&self) {
+        let until = clock::monotonic_coarse().saturating_add(self.patience.application);
+        self.until.store(u64::try_from(until.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// How long the application may wait from `now` on, where the client's reserve is `left`.
+    pub(super) fn allowance(&self, left: Duration, now: Duration) -> Duration {
+        let until = match self.until.load(Ordering::Relaxed) {
+            u64::MAX => Duration::MAX,
+            until => Duration::from_nanos(until),
+        };
+        left.min(until.saturating_sub(now))
+    }
+
+    /// Goes on to the connection's next request, if both sides are in order. Objects that the application kept belong to
+    /// the request before, for ever.
+    pub fn renew(this: &mut Arc<Self>, policy: &Arc<Policy>) -> bool {
+        match Arc::get_mut(this) {
+            Some(own) => own.begin_again(),
+            None => Self::succeed(this, policy),
+        }
+    }
+
+    /// Nobody else knows this exchange, so that it can serve again.
+    fn begin_again(&mut self) -> bool {
+        let request = self.request.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let response = self.response.get_mut().unwrap_or_else(PoisonError::into_inner);
+        response.clear();
+        *self.fault.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
+        self.id = OnceLock::new();
+        *self.ended.get_mut() = false;
+        request.next_request()
+    }
+
+    /// The halves move to a new exchange.
+    fn succeed(this: &mut Arc<Self>, policy: &Arc<Policy>) -> bool {
+        let Some((reader, response)) = this.halves(policy) else { return false };
+        let mut next = Self {
+            stream: Arc::clone(&this.stream),
+            peer: this.peer,
+            patience: Arc::clone(&this.patience),
+            proxied: this.proxied.clone(),
+            until: AtomicU64::new(0),
+            request: Mutex::new(reader),
+            response: Mutex::new(response),
+            fault: Mutex::default(),
+            id: OnceLock::new(),
+            ended: AtomicBool::new(false),
+            remote: OnceLock::new(),
+        };
+        let in_order = next.begin_again();
+        *this = Arc::new(next);
+        in_order
+    }
+
+    /// Both, with fresh ones in their places. `None` if a thread of the application is inside one.
+    fn halves(&self, policy: &Arc<Policy>) -> Option<(RequestReader, Response)> {
+        let (mut request, mut response) = (self.request()?, self.response()?);
+        let spare = Connection::new(Arc::clone(policy), None);
+        let reader = std::mem::replace(&mut *request, spare.reader);
+        Some((reader, std::mem::replace(&mut *response, Response::new(spare.writer))))
     }
 
     /// The request side, for the worker. `None` if a thread of the application is inside it.
@@ -84,14 +196,22 @@ impl Exchange {
 
     /// Answers what the peer did wrong, and logs it once. One that is gone gets no more than a line for those who debug.
     pub fn refuse(&self, fault: &PeerError) {
+        let client = self.client().address();
         if fault.is_disconnect() {
-            log::debug!("Client at {} went away: {fault}", self.peer.address());
+            log::debug!("Client at {client} went away: {fault}");
+        } else if fault.is_slowness() {
+            log::info!("Client at {client} is too slow: {fault}");
         } else {
-            log::warn!("Invalid request from ip={}: {fault}", self.peer.address());
+            log::warn!("Invalid request from ip={client}: {fault}");
         }
         if let Some(mut response) = self.response() {
             response.refuse(fault.status(), &fault.page_message());
         }
+    }
+
+    /// Logs that the client is given up though its response is not out.
+    pub fn give_up(&self, why: &str) {
+        log::info!("Client at {} is too slow: {why}", self.client().address());
     }
 
     /// Remembers what the peer did wrong in the middle of its body.
@@ -106,11 +226,16 @@ impl Exchange {
     }
 }
 
-/// Waits for a client without the interpreter, through whatever signals come. False when the wait timed out; raises what
-/// a signal's handler raised.
-pub(super) fn wait(py: Python<'_>, ready: impl Fn() -> io::Result<bool> + Sync) -> PyResult<bool> {
+/// Waits for a client without the interpreter, through whatever signals come, for `limit` at most. False when it passed
+/// first; raises what a signal's handler raised.
+pub(super) fn wait(
+    py: Python<'_>,
+    limit: Duration,
+    ready: impl Fn(Duration) -> io::Result<bool> + Sync,
+) -> PyResult<bool> {
+    let end = clock::monotonic().saturating_add(limit);
     loop {
-        match py.detach(&ready) {
+        match py.detach(|| ready(end.saturating_sub(clock::monotonic()))) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => py.check_signals()?,
             outcome => return Ok(outcome?),
         }

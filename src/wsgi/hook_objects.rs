@@ -10,7 +10,7 @@ use pyo3::types::PyList;
 use super::environ::{EnvironError, Server};
 use super::exchange::Exchange;
 use super::text::native;
-use crate::http::{Decision, ForwardedRules, Head, Scheme, Version, reason};
+use crate::http::{Client, Decision, ForwardedRules, Head, Scheme, Version, reason};
 use crate::net::Peer;
 
 #[pyclass(dict, weakref, module = "rwsgi", name = "Request")]
@@ -29,6 +29,9 @@ pub(super) struct Request {
     #[pyo3(get)]
     scheme: &'static str,
     peer: Peer,
+    /// The client of a PROXY header, and whom the proxy speaks for in a field.
+    sender: Peer,
+    client: Option<Client>,
 }
 
 impl Request {
@@ -37,7 +40,8 @@ impl Request {
         let reader = exchange.reading()?;
         let head = reader.head().ok_or_else(|| PyAssertionError::new_err("there is no request to serve"))?;
         let rules = server.rules(exchange);
-        let scheme = rules.apply(&head)?.scheme.unwrap_or(Scheme::Http);
+        let forwarded = rules.apply(&head)?;
+        let scheme = forwarded.scheme.unwrap_or(Scheme::Http);
         let headers = PyList::empty(py);
         for (name, value) in fields(&head, &rules) {
             headers.append((native(py, &name.to_ascii_uppercase()), native(py, value)))?;
@@ -56,6 +60,8 @@ impl Request {
             },
             scheme: scheme.as_str(),
             peer: exchange.peer,
+            sender: exchange.client(),
+            client: forwarded.client,
         })
     }
 }
@@ -92,16 +98,27 @@ impl Request {
     /// `(address, port)`, empty on a unix socket.
     #[getter]
     fn remote_addr<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(match self.peer {
-            Peer::Ip(address) => (address.ip().to_string(), address.port()).into_pyobject(py)?.into_any(),
-            Peer::Unix => "".into_pyobject(py)?.into_any(),
-        })
+        match self.client {
+            Some(client) => {
+                let port = client.port.unwrap_or_default();
+                Ok((client.ip.to_string(), port).into_pyobject(py)?.into_any())
+            }
+            None => pair(py, self.sender),
+        }
     }
 
+    /// The other end of the socket, whatever a PROXY header says.
     #[getter]
     fn peer_addr<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.remote_addr(py)
+        pair(py, self.peer)
     }
+}
+
+fn pair(py: Python<'_>, peer: Peer) -> PyResult<Bound<'_, PyAny>> {
+    Ok(match peer {
+        Peer::Ip(address) => (address.ip().to_string(), address.port()).into_pyobject(py)?.into_any(),
+        Peer::Unix => "".into_pyobject(py)?.into_any(),
+    })
 }
 
 #[pyclass(dict, weakref, module = "rwsgi", name = "Response")]

@@ -3,6 +3,7 @@
 //! Invariant: a body that was cut off or that broke the framing raises OSError; it never reads as a shorter whole.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use memchr::memchr;
@@ -11,21 +12,28 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
 use super::exchange::{Exchange, wait};
-use crate::http::{Event, RequestReader};
+use crate::http::{Event, PeerError, RequestReader};
+use crate::sys::clock;
 
 /// Room offered to each read of a body that is streamed.
 const READ_SIZE: usize = 64 * 1024;
-/// A client that sends nothing for so long has gone.
-const STALLED: Duration = Duration::from_secs(60);
 
-#[pyclass(frozen, module = "rwsgi")]
+#[pyclass(frozen, freelist = 16, module = "rwsgi")]
 pub struct Input {
     exchange: Arc<Exchange>,
+    /// How much longer the client may keep the application waiting, in nanoseconds. Changed under the reader's lock.
+    left: AtomicU64,
 }
 
 impl Input {
-    pub(super) const fn new(exchange: Arc<Exchange>) -> Self {
-        Self { exchange }
+    pub(super) fn new(exchange: Arc<Exchange>) -> Self {
+        let input = Self { left: AtomicU64::new(0), exchange };
+        input.set_left(input.exchange.patience.body.limit);
+        input
+    }
+
+    fn set_left(&self, left: Duration) {
+        self.left.store(u64::try_from(left.as_nanos()).unwrap_or(u64::MAX), Relaxed);
     }
 
     /// Waits for more of the body. False when it is complete.
@@ -45,21 +53,34 @@ impl Input {
     }
 
     fn receive(&self, py: Python<'_>, reader: &mut RequestReader) -> PyResult<()> {
-        let stream = &self.exchange.stream;
         loop {
-            match stream.read(reader.spare(READ_SIZE))? {
+            match self.exchange.stream.read(reader.spare(READ_SIZE))? {
                 Some(0) => {
                     reader.receive_eof();
                     return Ok(());
                 }
                 Some(count) => {
+                    let left = Duration::from_nanos(self.left.load(Relaxed));
+                    self.set_left(self.exchange.patience.body.after(left, count));
                     reader.filled(count);
                     return Ok(());
                 }
-                None if wait(py, || stream.block_until_readable(Some(STALLED)))? => {}
-                None => return Err(PyOSError::new_err("the client stopped sending the request's body")),
+                None if self.wait(py)? => {}
+                None => {
+                    reader.fail(PeerError::BodyTimeout);
+                    return Ok(());
+                }
             }
         }
+    }
+
+    /// Waits until there is something to read. False if the client is too slow.
+    fn wait(&self, py: Python<'_>) -> PyResult<bool> {
+        let (left, began) = (Duration::from_nanos(self.left.load(Relaxed)), clock::monotonic());
+        let allowance = self.exchange.allowance(left, began);
+        let ready = wait(py, allowance, |limit| self.exchange.stream.block_until_readable(Some(limit)))?;
+        self.set_left(left.saturating_sub(clock::monotonic().saturating_sub(began)));
+        Ok(ready)
     }
 
     /// Bytes up to `limit` and, if `line`, up to the end of a line.

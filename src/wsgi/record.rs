@@ -92,7 +92,7 @@ impl Record<'_, '_> {
     /// Without an environ, because the request was refused before there was one.
     fn of_head(&self, variable: Variable, escape: Escape, line: &mut Vec<u8>) {
         match variable {
-            Variable::RemoteAddr => escape(self.exchange.peer.address().as_bytes(), line),
+            Variable::RemoteAddr => escape(self.exchange.client().address().as_bytes(), line),
             Variable::Method => escape(self.head.method().as_bytes(), line),
             Variable::QueryString => escape(self.head.query(), line),
             Variable::PathInfo => {

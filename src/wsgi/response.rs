@@ -2,25 +2,27 @@
 //!
 //! Order on the wire: `rest`, the writer's output, the file. A block the application yields is offered to the kernel
 //! before the next one is asked for (PEP 3333, "Buffering and Streaming"); what is not taken waits here and is drained by
-//! the worker, so that a slow reader holds no worker, up to `HIGH_WATER`, from where the application has to wait.
+//! the worker, so that a slow reader holds no worker, up to `response_buffer`, from where the application has to wait.
 
-use std::io;
+use std::cell::Cell;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
+use std::{io, mem};
 
 use pyo3::prelude::*;
 
-use super::exchange::wait;
-use crate::http::{ResponseHead, ResponseWriter, http_date};
-use crate::net::{Sent, Stream};
+use super::exchange::{Exchange, wait};
+use crate::http::{Finish, ResponseHead, ResponseWriter, http_date};
+use crate::net::{Held, Sent, Stream};
 use crate::sys::clock;
 
-/// Unsent bytes from which an application that produces more must wait for the client.
-const HIGH_WATER: usize = 1 << 20;
 /// Blocks from this size on are given to the kernel from where they are; smaller ones are copied behind the head.
 const COPY_BELOW: usize = 16 * 1024;
-/// A client that takes nothing for so long is given up while the application waits for it.
-const STALLED: Duration = Duration::from_secs(60);
+/// How often it is looked at how much the client has taken, while the kernel has no room for more.
+const LOOK: Duration = Duration::from_secs(1);
+/// Blocks that come so fast after each other share segments.
+const QUICK: Duration = Duration::from_millis(1);
 
 /// How far draining came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +47,30 @@ pub struct Response {
     rest_at: usize,
     file: Option<FileTail>,
     error_status: Option<u16>,
+    /// Bytes the kernel has got.
+    handed: usize,
+    /// When the last block was sent (monotonic), and that the next one probably follows at once.
+    last_block: Duration,
+    held: Option<Held>,
+    more: bool,
+    /// How much longer the client may keep the application waiting, once it has.
+    left: Option<Duration>,
+}
+
+thread_local! {
+    /// The second, and its Date.
+    static DATE: Cell<(u64, [u8; 29])> = const { Cell::new((0, [0; 29])) };
+}
+
+/// The value of the Date field, worked out once a second.
+fn date() -> [u8; 29] {
+    let now = clock::wall_coarse().as_secs();
+    let (second, mut date) = DATE.get();
+    if second != now {
+        http_date(now, &mut date);
+        DATE.set((now, date));
+    }
+    date
 }
 
 impl Response {
@@ -56,27 +82,62 @@ impl Response {
             rest_at: 0,
             file: None,
             error_status: None,
+            handed: 0,
+            last_block: Duration::ZERO,
+            held: None,
+            more: false,
+            left: None,
         }
+    }
+
+    /// For the next response. What is unsent of the last one stays.
+    pub(super) fn clear(&mut self) {
+        self.head.clear();
+        self.error_status = None;
+        self.writer.await_request();
     }
 
     /// Encodes the head, unless that is done. `known_length`: the whole body's, if it is known.
     pub(super) fn send_head(&mut self, known_length: Option<u64>) {
         if !self.writer.head_sent() {
-            let mut date = [0; 29];
-            http_date(clock::wall_coarse().as_secs(), &mut date);
-            self.writer.send_head(&self.head, known_length, &date);
+            self.writer.send_head(&self.head, known_length, &date());
         }
     }
 
     /// Frames one block and offers it to the kernel.
-    pub(super) fn send_block(&mut self, py: Python<'_>, stream: &Stream, block: &[u8]) -> io::Result<()> {
+    pub(super) fn send_block(&mut self, py: Python<'_>, exchange: &Exchange, block: &[u8]) -> io::Result<()> {
+        let stream = &exchange.stream;
+        self.more = self.is_followed(stream, block);
         if block.len() < COPY_BELOW {
             self.writer.send_body(block);
         } else {
             self.send_large(stream, block)?;
         }
-        self.drain(stream)?;
-        self.wait_for_room(py, stream)
+        let drained = self.drain(stream);
+        self.more = false;
+        drained?;
+        self.wait_for_room(py, exchange)
+    }
+
+    /// Whether a block that comes as fast as this one will follow. PEP 3333 forbids to keep a block back for it: the kernel
+    /// gets each at once, and what it holds of it is pushed out if nothing follows.
+    fn is_followed(&mut self, stream: &Arc<Stream>, block: &[u8]) -> bool {
+        let now = clock::monotonic();
+        let before = mem::replace(&mut self.last_block, now);
+        let is_last = self.writer.remaining() == Some(block.len() as u64);
+        if is_last || now.saturating_sub(before) > QUICK {
+            return false;
+        }
+        if self.held.is_none() {
+            self.held = Held::new(stream);
+        }
+        self.held.is_some()
+    }
+
+    /// The response is complete.
+    pub(super) fn finish(&mut self) -> Finish {
+        self.held = None;
+        self.writer.finish()
     }
 
     /// Frames a block that is known to be the last: it goes out with the end of the response.
@@ -95,6 +156,7 @@ impl Response {
         if self.rest.is_empty() && !block.is_empty() {
             let before = self.writer.output().len();
             if let Sent::Bytes(count) = stream.write_vectored(&[self.writer.output(), block], false)? {
+                self.handed += count;
                 self.writer.consume(count.min(before));
                 taken = count.saturating_sub(before);
             }
@@ -136,10 +198,11 @@ impl Response {
 
     /// Gives the kernel what it takes.
     pub fn drain(&mut self, stream: &Stream) -> io::Result<Drained> {
-        let more = self.file.is_some();
+        let more = self.file.is_some() || self.more;
         while let Some(rest) = self.rest.get(self.rest_at..).filter(|rest| !rest.is_empty()) {
             let Sent::Bytes(count) = stream.write(rest, more)? else { return Ok(Drained::Partly) };
             self.rest_at += count;
+            self.handed += count;
         }
         self.rest.clear();
         self.rest_at = 0;
@@ -148,6 +211,7 @@ impl Response {
                 return Ok(Drained::Partly);
             };
             self.writer.consume(count);
+            self.handed += count;
         }
         self.drain_file(stream)
     }
@@ -163,6 +227,7 @@ impl Response {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
                 Sent::Bytes(count) => {
+                    self.handed += count;
                     tail.offset += count as u64;
                     tail.left = tail.left.saturating_sub(count as u64);
                     if tail.left == 0 {
@@ -175,18 +240,40 @@ impl Response {
     }
 
     /// Blocks, without the interpreter, until the client has taken enough of what waits for it.
-    fn wait_for_room(&mut self, py: Python<'_>, stream: &Stream) -> io::Result<()> {
-        if self.unsent() <= HIGH_WATER {
+    fn wait_for_room(&mut self, py: Python<'_>, exchange: &Exchange) -> io::Result<()> {
+        let most = exchange.patience.response_buffer;
+        if self.unsent() <= most {
             return Ok(());
         }
-        while self.unsent() > HIGH_WATER / 2 {
-            let ready = wait(py, || stream.block_until_writable(Some(STALLED)));
-            if !ready.map_err(io::Error::other)? {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            self.drain(stream)?;
+        while self.unsent() > most / 2 {
+            self.wait_a_while(py, exchange)?;
+            self.drain(&exchange.stream)?;
         }
         Ok(())
+    }
+
+    fn wait_a_while(&mut self, py: Python<'_>, exchange: &Exchange) -> io::Result<()> {
+        let (stream, pace) = (&exchange.stream, exchange.patience.send);
+        let (left, began, before) = (self.left.unwrap_or(pace.limit), clock::monotonic(), self.taken(stream));
+        let allowance = exchange.allowance(left, began);
+        if allowance.is_zero() {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read the response"));
+        }
+        wait(py, allowance.min(LOOK), |limit| stream.block_until_writable(Some(limit)))
+            .map_err(io::Error::other)?;
+        let left = left.saturating_sub(clock::monotonic().saturating_sub(began));
+        self.left = Some(pace.after(left, self.taken(stream).saturating_sub(before)));
+        Ok(())
+    }
+
+    /// Bytes that the client has taken: those the kernel has got, without those it could not get rid of.
+    pub fn taken(&self, stream: &Stream) -> usize {
+        self.handed.saturating_sub(stream.unsent())
+    }
+
+    /// Bytes of memory that it takes up.
+    pub fn allocated(&self) -> usize {
+        self.rest.capacity() + self.writer.allocated()
     }
 
     fn unsent(&self) -> usize {

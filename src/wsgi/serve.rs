@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use pyo3::exceptions::{PyAssertionError, PyTypeError};
+use pyo3::exceptions::{PyAssertionError, PyTimeoutError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
@@ -71,6 +71,7 @@ impl Application {
                 None
             }
         };
+        exchange.begin();
         let iterable = environ.as_ref().and_then(|environ| self.call(py, exchange, environ));
         let persistent = finish(exchange);
         if let (Some(observers), Some(began)) = (&self.observers, began) {
@@ -142,7 +143,7 @@ impl Application {
         match self.send(py, exchange, &iterable) {
             Ok(()) => {}
             Err(Failure::Raised(error)) => self.report(py, exchange, &error),
-            Err(Failure::Gone(error)) => abandon(exchange, &error),
+            Err(Failure::Gone(error)) => abandon(py, exchange, &error),
         }
         Some(iterable)
     }
@@ -189,7 +190,7 @@ fn send_blocks(py: Python<'_>, exchange: &Exchange, iterable: &Bound<'_, PyAny>)
         let block = text::block(&item)?;
         let mut response = ready(exchange)?;
         response.send_head(single.then_some(block.as_bytes().len() as u64));
-        let sent = response.send_block(py, &exchange.stream, block.as_bytes());
+        let sent = response.send_block(py, exchange, block.as_bytes());
         sent.map_err(|error| Failure::Gone(unsent(error)))?;
     }
     ready(exchange)?.send_head(Some(0));
@@ -258,14 +259,32 @@ fn check_iterable(iterable: &Bound<'_, PyAny>) -> PyResult<()> {
 /// Ends the response. True if the connection may be used again.
 fn finish(exchange: &Exchange) -> bool {
     let Some(mut response) = exchange.response() else { return false };
-    let finish = response.writer.finish();
+    let finish = response.finish();
     if finish.missing > 0 {
         log::warn!("{} bytes short of its Content-Length: {}", finish.missing, line(exchange));
+    }
+    if finish.excess > 0 {
+        log::warn!("{} bytes beyond its Content-Length were cut: {}", finish.excess, line(exchange));
+    }
+    if response.writer.dropped_body() {
+        tell_dropped(exchange, response.status());
     }
     finish.persistent
 }
 
+/// In gunicorn's words.
+fn tell_dropped(exchange: &Exchange, status: u16) {
+    let reader = exchange.request();
+    let Some(head) = reader.as_ref().and_then(|reader| reader.head()) else { return };
+    let facts = format!("(method={} status={status})", head.method());
+    log::warn!("WSGI app sent body bytes on a no-body response {facts}; they are dropped");
+}
+
 fn close(py: Python<'_>, iterable: &Bound<'_, PyAny>) {
+    // These have nothing to close, and asking costs an exception.
+    if iterable.is_exact_instance_of::<PyList>() || iterable.is_exact_instance_of::<PyTuple>() {
+        return;
+    }
     let closed = match iterable.getattr_opt("close") {
         Ok(Some(close)) => close.call0().map(drop),
         Ok(None) => Ok(()),
@@ -276,8 +295,12 @@ fn close(py: Python<'_>, iterable: &Bound<'_, PyAny>) {
     }
 }
 
-fn abandon(exchange: &Exchange, error: &PyErr) {
-    log::debug!("Client at {} went away: {error}", exchange.peer.address());
+fn abandon(py: Python<'_>, exchange: &Exchange, error: &PyErr) {
+    if error.is_instance_of::<PyTimeoutError>(py) {
+        exchange.give_up(&error.value(py).to_string());
+    } else {
+        log::debug!("Client at {} went away: {error}", exchange.client().address());
+    }
     if let Some(mut response) = exchange.response() {
         response.writer.abort();
     }

@@ -3,16 +3,18 @@
 use std::io;
 use std::sync::Arc;
 
-use pyo3::exceptions::{PyAssertionError, PyConnectionError, PyOSError, PyTypeError, PyValueError};
+use pyo3::exceptions::{
+    PyAssertionError, PyConnectionError, PyOSError, PyTimeoutError, PyTypeError, PyValueError,
+};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyList, PyTuple};
 
 use super::exchange::Exchange;
 use super::response::Response;
 use super::text;
 use crate::http::AppError;
 
-#[pyclass(frozen, module = "rwsgi")]
+#[pyclass(frozen, freelist = 16, module = "rwsgi")]
 pub struct StartResponse {
     exchange: Arc<Exchange>,
 }
@@ -61,15 +63,21 @@ fn raised(py: Python<'_>, info: &Bound<'_, PyAny>) -> PyResult<PyErr> {
 
 fn set_head(response: &mut Response, status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<()> {
     response.head.set_status(&text::latin1(status, "the status")?).map_err(refused)?;
+    if let Ok(list) = headers.cast_exact::<PyList>() {
+        return list.iter().try_for_each(|field| push(response, &field));
+    }
     for field in headers.try_iter()? {
-        let field = field?;
-        let pair = pair(&field)?;
-        let (name, value) = (pair.get_borrowed_item(0)?.to_owned(), pair.get_borrowed_item(1)?.to_owned());
-        let name = text::latin1(&name, "a header's name")?;
-        let value = text::latin1(&value, "a header's value")?;
-        response.head.push(&name, &value).map_err(refused)?;
+        push(response, &field?)?;
     }
     Ok(())
+}
+
+fn push(response: &mut Response, field: &Bound<'_, PyAny>) -> PyResult<()> {
+    let pair = pair(field)?;
+    let (name, value) = (pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?);
+    let name = text::latin1(&name, "a header's name")?;
+    let value = text::latin1(&value, "a header's value")?;
+    response.head.push(&name, &value).map_err(refused)
 }
 
 fn pair<'a, 'py>(field: &'a Bound<'py, PyAny>) -> PyResult<&'a Bound<'py, PyTuple>> {
@@ -87,12 +95,13 @@ pub(super) fn unsent(error: io::Error) -> PyErr {
         io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
             PyConnectionError::new_err(error.to_string())
         }
+        io::ErrorKind::TimedOut => PyTimeoutError::new_err(error.to_string()),
         _ => PyOSError::new_err(error.to_string()),
     }
 }
 
 /// The imperative way to send a body.
-#[pyclass(frozen, module = "rwsgi")]
+#[pyclass(frozen, freelist = 16, module = "rwsgi")]
 pub struct Write {
     exchange: Arc<Exchange>,
 }
@@ -107,12 +116,12 @@ impl Write {
             return Err(PyAssertionError::new_err("write was called before start_response"));
         }
         response.send_head(None);
-        response.send_block(py, &self.exchange.stream, block.as_bytes()).map_err(unsent)
+        response.send_block(py, &self.exchange, block.as_bytes()).map_err(unsent)
     }
 }
 
 /// Sends `103 Early Hints` (RFC 8297), as often as it is called before the response begins.
-#[pyclass(frozen, module = "rwsgi")]
+#[pyclass(frozen, freelist = 16, module = "rwsgi")]
 pub struct EarlyHints {
     exchange: Arc<Exchange>,
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::{PyBytes, PyDict, PyString};
 
 /// A native string whose code points are `bytes`.
 pub(super) fn native<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyAny> {
@@ -19,6 +19,23 @@ pub(super) fn native<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyAny> {
             ffi::PyUnicode_DecodeLatin1(bytes.as_ptr().cast(), length, std::ptr::null()),
         )
     }
+}
+
+/// Sets an item whose key is not there; the value that is there otherwise.
+pub(super) fn set_new<'py>(
+    dict: &Bound<'py, PyDict>,
+    key: &Bound<'py, PyString>,
+    value: &Bound<'py, PyAny>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let before = dict.len();
+    // SAFETY: all three are live objects of this interpreter. The result is borrowed from the dictionary, which holds it, or
+    // null with an exception set.
+    let kept = unsafe {
+        let kept = ffi::PyDict_SetDefault(dict.as_ptr(), key.as_ptr(), value.as_ptr());
+        Bound::from_borrowed_ptr_or_err(dict.py(), kept)?
+    };
+    // Not by identity: a short string is one object wherever it comes from.
+    Ok((dict.len() == before).then_some(kept))
 }
 
 /// The bytes of a native string. `what` names the value in the error: TypeError if it is no `str`, ValueError if a

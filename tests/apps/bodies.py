@@ -62,7 +62,7 @@ def error(environ, start_response):
     try:
         value = len(environ["wsgi.input"].read())
     except Exception as error:
-        value = type(error).__mro__[-3].__name__ if isinstance(error, OSError) else type(error).__name__
+        value = type(error).__mro__[-4].__name__ if isinstance(error, OSError) else type(error).__name__
     return reply(start_response, value)
 
 

@@ -101,3 +101,26 @@ def unprintable(environ, start_response):
             raise RuntimeError("no text")
 
     raise Unprintable
+
+
+def hints_that_inject(environ, start_response):
+    environ["wsgi.early_hints"]([("Link", "</a>\r\nX-Injected: 1")])
+    start_response("200 OK", PLAIN)
+    return [b"body"]
+
+
+def body_of_204(environ, start_response):
+    start_response("204 No Content", [])
+    return [b"body"]
+
+
+def reads_in_vain(environ, start_response):
+    """Reads a body that is cut off or too large, and says what that raised."""
+    note("called")
+    try:
+        environ["wsgi.input"].read()
+    except OSError as error:
+        note(f"OSError: {error}")
+        raise
+    start_response("200 OK", PLAIN)
+    return [b"read"]

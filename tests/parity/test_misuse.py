@@ -76,6 +76,26 @@ def test_a_body_too_long_is_cut(shared: Running, name: str) -> None:
         assert connection.at_end()
 
 
+@pytest.mark.better("What is cut off a response, because its Content-Length does not count it, is logged.")
+def test_a_body_too_long_is_logged(shared: Running) -> None:
+    misuse(shared, "too_long?logged")
+    shared.wait_log("8 bytes beyond its Content-Length were cut: GET /misuse/too_long?logged", timeout=2)
+
+
+def test_hints_may_inject_nothing(shared: Running) -> None:
+    with Connection(shared.address) as connection:
+        connection.send(encode("GET", "/misuse/hints_that_inject"))
+        assert connection.rest().startswith(b"HTTP/1.1 500 ")
+
+
+def test_a_body_where_there_is_none_is_dropped(shared: Running) -> None:
+    with Connection(shared.address) as connection:
+        connection.send(encode("GET", "/misuse/body_of_204"))
+        assert connection.response().status == 204
+        assert connection.at_end()
+    shared.wait_log("no-body response (method=GET status=204)")
+
+
 def test_a_body_too_short_ends_the_connection(shared: Running) -> None:
     with Connection(shared.address) as connection:
         connection.send(encode("GET", "/misuse/too_short"))

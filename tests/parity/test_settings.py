@@ -1,11 +1,12 @@
 """Where settings come from and which source wins; the command line's own manners."""
 
+import py_compile
 import re
 from pathlib import Path
 
 import pytest
 from client import fetch
-from server import APPS
+from server import APPS, eventually
 
 
 @pytest.fixture
@@ -184,6 +185,69 @@ def test_a_bad_file(run, config, text: str, words: list[str]) -> None:
     status, _, stderr = run("-c", config(text), "hello:app")
     assert status == 1
     assert all(word in stderr for word in words), stderr
+
+
+def test_another_extension(run, config) -> None:
+    status, stdout, stderr = run(
+        "-c", config("workers = 6\n", "settings.conf"), "--print-config", "hello:app"
+    )
+    assert status == 0
+    assert re.search(r"^workers +[=:] 6\b", stdout, re.MULTILINE)
+    assert "configuration file should have a valid Python extension" in stderr
+
+
+def test_a_compiled_file(printed, config, tmp_path: Path) -> None:
+    compiled = tmp_path / "compiled.pyc"
+    py_compile.compile(config("workers = 6\n"), str(compiled))
+    assert printed("-c", str(compiled))["workers"] == "6"
+
+
+@pytest.mark.parametrize("content", [b"workers = '\xff'\n", b"workers = 1\0\n", b"workers = (\n"])
+def test_a_file_that_is_no_python(run, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "conf.py").write_bytes(content)
+    status, _, stderr = run("-c", str(tmp_path / "conf.py"), "hello:app")
+    assert status == 1
+    assert "Failed to read config file: " in stderr
+    assert "conf.py" in stderr
+
+
+def test_a_directory_for_a_file(run, tmp_path: Path) -> None:
+    (tmp_path / "conf.py").mkdir()
+    status, _, stderr = run("-c", str(tmp_path / "conf.py"), "hello:app")
+    assert status == 1
+    assert "Is a directory" in stderr
+
+
+@pytest.mark.parametrize("name", ["not_there", "raises"])
+def test_a_module_that_cannot_be_imported(run, tmp_path: Path, name: str) -> None:
+    (tmp_path / "raises.py").write_text("raise RuntimeError('in raises')\n")
+    status, _, stderr = run("-c", f"python:{name}", "hello:app", env={"PYTHONPATH": str(tmp_path)})
+    assert status == 1
+    assert name in stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from gunicorn.workers.sync import SyncWorker as worker_class\n",
+        "worker_class = 'gunicorn.workers.sync.SyncWorker'\n",
+        "from gunicorn.glogging import Logger as logger_class\n",
+        "from gunicorn.instrument.statsd import Statsd as logger_class\nstatsd_host = '127.0.0.1:9'\n",
+        "from gunicorn.glogging import Logger\nlogger_class = lambda: Logger\n",
+        "logger_class = 'simple'\n",
+        pytest.param(
+            "worker_class = 'egg:gunicorn#sync'\nlogger_class = 'egg:gunicorn#simple'\n",
+            marks=pytest.mark.better(
+                "The older names of gunicorn's own classes are known, such as `egg:gunicorn#sync`."
+            ),
+        ),
+    ],
+)
+def test_gunicorns_own_classes(serve, config, text: str) -> None:
+    server = serve("-c", config(text), "--access-logfile", "-")
+    assert fetch(server.address).body == b"hello\n"
+    eventually(lambda: "GET / " in server.stdout, "the access log's line")
+    assert "Listening at: " in server.wait_log("Booting worker")
 
 
 def test_a_missing_file(run) -> None:

@@ -9,6 +9,7 @@ use log::Level;
 use nix::sys::signal::Signal;
 
 use super::super::plan::Plan;
+use super::super::wording::Line;
 use super::{ABORT_GRACE, Action, State, Worker};
 
 /// A quick stop does not wait longer than this, whatever graceful_timeout is.
@@ -158,9 +159,13 @@ impl State {
 
     fn conclude(&mut self, shutdown: Shutdown) {
         let level = if shutdown.code == 0 { Level::Info } else { Level::Error };
-        self.log(level, format!("Shutting down: {}", self.name()));
-        if let Some(reason) = shutdown.reason {
-            self.log(level, format!("Reason: {reason}"));
+        let farewell = format!("Shutting down: {}", self.name());
+        match shutdown.reason {
+            None => self.log(level, farewell),
+            Some(reason) => {
+                let lines = [farewell, format!("Reason: {reason}")];
+                self.actions.extend(lines.map(|line| Action::Log(Line::echo(level, line))));
+            }
         }
         self.actions.push(Action::Exit(shutdown.code));
     }

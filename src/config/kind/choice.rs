@@ -3,7 +3,7 @@
 //! `choice!` writes each spelling once, for the parser, the error text and the documentation. A spelling that
 //! is not listed is an error that shows the list, never a silent default. Read next: `../row.rs`.
 
-use super::{Kind, Reject, Takes, text_of};
+use super::{Kind, Reject, Takes, class_of, text_of};
 use crate::config::raw::Raw;
 
 /// Declares an enum that is its own kind. A function after `else` may say more about a text that is not
@@ -35,7 +35,7 @@ macro_rules! choice {
                 // Where a choice is between on and off, Python has words of its own for them.
                 let text = match raw {
                     Raw::Bool(truth) => if *truth { "true" } else { "false" },
-                    _ => text_of(raw)?,
+                    _ => class_of(raw).map_or_else(|| text_of(raw), Ok)?,
                 };
                 match text.to_ascii_lowercase().as_str() {
                     $($text => Ok(Self::$variant),)+
@@ -49,6 +49,10 @@ macro_rules! choice {
 
             fn allowed() -> String {
                 one_of(Self::ALL.iter().map(|choice| choice.as_str()))
+            }
+
+            fn choices() -> Vec<&'static str> {
+                Self::ALL.iter().map(|choice| choice.as_str()).collect()
             }
         }
     };
@@ -150,23 +154,50 @@ choice! {
 }
 
 choice! {
+    /// What a worker does with its connections.
     WorkerClass {
         Sync = "sync",
+        Gthread = "gthread",
     } else other_worker_class
+}
+
+/// Worker classes that are to come, by gunicorn's names.
+const TO_COME: [&str; 6] = ["gevent", "gevent_wsgi", "gevent_pywsgi", "eventlet", "tornado", "asgi"];
+
+/// gunicorn's classes, as they are named in Python.
+const CLASSES: [(&str, &str); 8] = [
+    ("gunicorn.workers.sync.SyncWorker", "sync"),
+    ("gunicorn.workers.gthread.ThreadWorker", "gthread"),
+    ("gunicorn.workers.ggevent.GeventWorker", "gevent"),
+    ("gunicorn.workers.ggevent.GeventPyWSGIWorker", "gevent_pywsgi"),
+    ("gunicorn.workers.geventlet.EventletWorker", "eventlet"),
+    ("gunicorn.workers.gtornado.TornadoWorker", "tornado"),
+    ("gunicorn.workers.gasgi.ASGIWorker", "asgi"),
+    ("uvicorn.workers.UvicornWorker", "asgi"),
+];
+
+impl WorkerClass {
+    /// The short name of a class of gunicorn's, given as `package.module.Class`.
+    pub fn short_name(path: &str) -> Option<&'static str> {
+        CLASSES.iter().find(|(class, _)| path.eq_ignore_ascii_case(class)).map(|(_, name)| *name)
+    }
 }
 
 /// gunicorn's other names for its own classes.
 fn other_worker_class(text: &str) -> Result<WorkerClass, Reject> {
-    match text {
-        "gunicorn.workers.sync.syncworker" | "egg:gunicorn#sync" => Ok(WorkerClass::Sync),
-        "gthread" | "gevent" | "gevent_wsgi" | "gevent_pywsgi" | "eventlet" | "tornado" | "asgi" => {
-            Err(Reject::Unsupported("this worker class is not supported yet; use 'sync'".to_owned()))
-        }
-        text if text.contains(['.', ':']) => {
-            Err(Reject::Unsupported("worker classes of your own are not supported; use 'sync'".to_owned()))
-        }
-        _ => Err(Reject::Kind),
+    let name = text.strip_prefix("egg:gunicorn#").unwrap_or(text);
+    let name = WorkerClass::short_name(name).unwrap_or(name);
+    if let Some(class) = WorkerClass::ALL.iter().find(|class| class.as_str() == name) {
+        return Ok(*class);
     }
+    let unsupported = |what: &str| Err(Reject::Unsupported(format!("{what}; use 'sync' or 'gthread'")));
+    if TO_COME.contains(&name) {
+        return unsupported("this worker class is not supported yet");
+    }
+    if text.contains(['.', ':', '<']) {
+        return unsupported("worker classes of your own are not supported");
+    }
+    Err(Reject::Kind)
 }
 
 fn one_of(mut choices: impl DoubleEndedIterator<Item = &'static str>) -> String {
@@ -188,10 +219,38 @@ mod tests {
 
     #[test]
     fn worker_classes_to_come_are_told_from_typing_errors() {
-        assert_eq!(WorkerClass::parse(&Raw::from("gunicorn.workers.sync.SyncWorker")), Ok(WorkerClass::Sync));
-        for name in ["gthread", "gevent", "uvicorn.workers.UvicornWorker"] {
+        for name in ["gevent", "gevent_wsgi", "eventlet", "tornado", "asgi"] {
             assert!(matches!(WorkerClass::parse(&Raw::from(name)), Err(Reject::Unsupported(_))), "{name}");
         }
         assert_eq!(WorkerClass::parse(&Raw::from("gtread")), Err(Reject::Kind));
+        assert_eq!(Level::parse(&Raw::Callable("<class 'a.Debug'>".into())), Err(Reject::Kind));
+    }
+
+    #[test]
+    fn a_worker_class_may_be_named_as_gunicorn_names_it() {
+        let parse = |name: &str| match WorkerClass::parse(&Raw::from(name)) {
+            Ok(class) => class.as_str().to_owned(),
+            Err(Reject::Unsupported(reason)) => reason,
+            Err(other) => format!("{other:?}"),
+        };
+        let later = "not supported yet";
+        let own = "worker classes of your own are not supported; use 'sync' or 'gthread'";
+        for (name, meant) in [
+            ("gunicorn.workers.sync.SyncWorker", "sync"),
+            ("egg:gunicorn#sync", "sync"),
+            ("gunicorn.workers.ggevent.GeventWorker", later),
+            ("gunicorn.workers.ggevent.GeventPyWSGIWorker", later),
+            ("gunicorn.workers.gthread.ThreadWorker", "gthread"),
+            ("egg:gunicorn#tornado", later),
+            ("uvicorn.workers.UvicornWorker", later),
+            ("shop.workers.Own", own),
+            ("egg:shop#own", own),
+        ] {
+            assert!(parse(name).contains(meant), "{name}: {}", parse(name));
+            let class = Raw::Callable(format!("<class '{name}'>"));
+            assert_eq!(WorkerClass::parse(&class), WorkerClass::parse(&Raw::from(name)), "{class}");
+        }
+        let function = Raw::Callable("<function choose>".into());
+        assert_eq!(WorkerClass::parse(&function), Err(Reject::Unsupported(own.to_owned())));
     }
 }

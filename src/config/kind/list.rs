@@ -145,6 +145,39 @@ impl Kind for Variables {
     }
 }
 
+/// `NAME=VALUE` pairs for a PasteDeploy file, where `\=` is an equals sign that does not separate.
+pub struct PasteVariables;
+
+impl Kind for PasteVariables {
+    type Value = Vec<(String, String)>;
+    const TAKES: Takes = Takes::Items;
+
+    fn parse(raw: &Raw) -> Result<Self::Value, Reject> {
+        let pair = |item: &String| {
+            let mut signs = item.match_indices('=').map(|(at, _)| at);
+            let at = signs.find(|at| !item.get(..*at).unwrap_or_default().ends_with('\\'));
+            let (name, value) =
+                at.and_then(|at| Some((item.get(..at)?, item.get(at + 1..)?))).ok_or(Reject::Kind)?;
+            Ok((name.replace("\\=", "="), value.replace("\\=", "=")))
+        };
+        items(raw)?.iter().map(pair).collect()
+    }
+
+    fn to_raw(value: &Self::Value) -> Raw {
+        let escaped = |value: &str| match value.contains("\\=") {
+            true => value.replace('=', "\\="),
+            false => value.to_owned(),
+        };
+        Raw::strings(
+            value.iter().map(|(name, value)| format!("{}={}", name.replace('=', "\\="), escaped(value))),
+        )
+    }
+
+    fn allowed() -> String {
+        Variables::allowed()
+    }
+}
+
 /// Header fields a trusted proxy sets when its client used TLS, with the value that says so.
 pub struct SchemeHeaders;
 
@@ -239,6 +272,18 @@ mod tests {
         assert_eq!(SchemeHeaders::parse(&map), Ok(vec![("X-PROTO".into(), "https".into())]));
         assert_eq!(SchemeHeaders::parse(&Raw::from("X-Proto=https")), SchemeHeaders::parse(&map));
         assert!(SchemeHeaders::parse(&Raw::Map(vec![("X".into(), Raw::Int(1))])).is_err());
+    }
+
+    #[test]
+    fn a_backslash_keeps_an_equals_sign_in_a_name() {
+        for (item, name, value) in
+            [("a=b=c", "a", "b=c"), (r"a\=b=c", "a=b", "c"), (r"a=b\=c", "a", "b=c"), (r"a=\\=", "a", r"\=")]
+        {
+            let parsed = PasteVariables::parse(&Raw::from(item)).unwrap();
+            assert_eq!(parsed, [(name.to_owned(), value.to_owned())], "{item}");
+            assert_eq!(PasteVariables::parse(&PasteVariables::to_raw(&parsed)), Ok(parsed), "{item}");
+        }
+        assert_eq!(PasteVariables::parse(&Raw::from(r"a\=b")), Err(Reject::Kind));
     }
 
     #[test]

@@ -3,12 +3,17 @@
 //! Owns what may be written; the class and the dictionary themselves stay with whoever runs the config file. Read next:
 //! `hook.rs`, `py/bridge.rs`.
 
-use super::{Hook, HookRef, Kind, Reject, Takes};
+use super::{Hook, HookRef, Kind, Reject, Takes, class_of};
 use crate::config::raw::Raw;
 
 /// What means the native logs.
-const NATIVE: [&str; 4] =
-    ["rwsgi.glogging.Logger", "gunicorn.glogging.Logger", "gunicorn.instrument.statsd.Statsd", "simple"];
+const NATIVE: [&str; 5] = [
+    "rwsgi.glogging.Logger",
+    "gunicorn.glogging.Logger",
+    "gunicorn.instrument.statsd.Statsd",
+    "simple",
+    "egg:gunicorn#simple",
+];
 
 /// A class, or its dotted name; `None` for the native logs.
 pub struct LoggerClass;
@@ -20,10 +25,7 @@ impl Kind for LoggerClass {
     fn parse(raw: &Raw) -> Result<Self::Value, Reject> {
         let named = match raw {
             Raw::Str(text) => text.trim(),
-            Raw::Callable(described) => {
-                described.strip_prefix("<class '").and_then(|rest| rest.strip_suffix("'>")).unwrap_or("")
-            }
-            _ => "",
+            _ => class_of(raw).unwrap_or_default(),
         };
         if NATIVE.contains(&named) { Ok(None) } else { Hook::parse(raw) }
     }

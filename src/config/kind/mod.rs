@@ -19,10 +19,10 @@ pub use choice::{
 };
 pub use endpoint::{Endpoint, StatsdServer, SyslogServer, UnixKind};
 pub use hook::{Hook, HookRef};
-pub use list::{Binds, HeaderNames, Networks, SchemeHeaders, SearchPath, Strings, Variables};
+pub use list::{Binds, HeaderNames, Networks, PasteVariables, SchemeHeaders, SearchPath, Strings, Variables};
 pub use logging::{Dictionary, LoggerClass};
-pub use number::{Constant, Count, Mode, OneThread, Seconds, Size};
-pub use text::{Account, Directory, Flag, OptionalFlag, OptionalPath, OptionalText, Text};
+pub use number::{Bytes, Constant, Count, Mode, Seconds, Size, Threads};
+pub use text::{Account, Directory, Flag, OptionalFlag, OptionalPath, OptionalText, PasteUri, Text};
 
 use super::raw::Raw;
 
@@ -38,6 +38,11 @@ pub trait Kind {
 
     /// What is accepted, to follow "must be".
     fn allowed() -> String;
+
+    /// The values, if they can be listed.
+    fn choices() -> Vec<&'static str> {
+        Vec::new()
+    }
 }
 
 /// What a flag of this kind takes on the command line.
@@ -67,6 +72,13 @@ impl Reject {
     fn because(reason: impl Into<String>) -> Self {
         Self::Because(reason.into())
     }
+}
+
+/// A class, or what else can be called, as its dotted name.
+fn class_of(raw: &Raw) -> Option<&str> {
+    let Raw::Callable(described) = raw else { return None };
+    let class = described.strip_prefix("<class '").and_then(|rest| rest.strip_suffix("'>"));
+    Some(class.unwrap_or(described))
 }
 
 /// The text of a value, without the spaces around it.

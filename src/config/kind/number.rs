@@ -10,6 +10,7 @@ use crate::config::raw::Raw;
 
 /// More than this is a slip of the keyboard, and overflows the system calls the values end in.
 const MAX: i64 = i32::MAX as i64;
+const MOST_THREADS: usize = 256;
 
 /// A count of something: processes, bytes, requests.
 pub struct Count;
@@ -122,6 +123,33 @@ impl Kind for Size {
     }
 }
 
+/// A number of bytes, as such or as text with a unit.
+pub struct Bytes;
+
+impl Kind for Bytes {
+    type Value = u64;
+    const TAKES: Takes = Takes::Value;
+
+    fn parse(raw: &Raw) -> Result<u64, Reject> {
+        let plain = match raw {
+            Raw::Int(number) => Some(*number),
+            _ => base_0(text_of(raw)?),
+        };
+        match plain {
+            Some(number) => u64::try_from(number).map_err(|_| Reject::Kind),
+            None => Size::parse(raw).map_err(|_| Reject::Kind),
+        }
+    }
+
+    fn to_raw(value: &u64) -> Raw {
+        Raw::Int(i64::try_from(*value).unwrap_or(i64::MAX))
+    }
+
+    fn allowed() -> String {
+        "a number of bytes, or a size such as '10M'".to_owned()
+    }
+}
+
 /// A constant of a Python module, by name or number.
 pub struct Constant;
 
@@ -145,20 +173,17 @@ impl Kind for Constant {
     }
 }
 
-/// A number of threads, of which only one is supported.
-pub struct OneThread;
+/// Threads of a worker. Each has a stack and a place in the shared memory that tells what it serves.
+pub struct Threads;
 
-impl Kind for OneThread {
+impl Kind for Threads {
     type Value = usize;
     const TAKES: Takes = Takes::Number;
 
     fn parse(raw: &Raw) -> Result<usize, Reject> {
         match Count::parse(raw)? {
-            0 => Err(Reject::Kind),
-            1 => Ok(1),
-            _ => Err(Reject::Unsupported(
-                "more than one thread per worker is not supported yet; use more workers".to_owned(),
-            )),
+            count @ 1..=MOST_THREADS => Ok(count),
+            _ => Err(Reject::Kind),
         }
     }
 
@@ -167,7 +192,7 @@ impl Kind for OneThread {
     }
 
     fn allowed() -> String {
-        "1".to_owned()
+        format!("1 to {MOST_THREADS}")
     }
 }
 
@@ -256,6 +281,19 @@ mod tests {
             assert!(Size::parse(&Raw::from(text)).is_err(), "{text}");
         }
         assert_eq!(Size::parse(&Raw::Int(512)), Err(Reject::because("512 needs a unit: '512M'")));
+    }
+
+    #[test]
+    fn bytes_may_have_a_unit() {
+        let good = [("0", 0), ("512", 512), ("10M", 10 << 20), ("1k", 1024), ("0x10", 16)];
+        for (text, bytes) in good {
+            assert_eq!(Bytes::parse(&Raw::from(text)), Ok(bytes), "{text}");
+        }
+        assert_eq!(Bytes::parse(&Raw::Int(5_000_000_000)), Ok(5_000_000_000));
+        for bad in ["-1", "10X", "", "1.5M"] {
+            assert_eq!(Bytes::parse(&Raw::from(bad)), Err(Reject::Kind), "{bad}");
+        }
+        assert_eq!(Bytes::parse(&Raw::Bool(true)), Err(Reject::Kind));
     }
 
     #[test]

@@ -50,6 +50,26 @@ impl Kind for OptionalText {
     }
 }
 
+/// A PasteDeploy file and the section in it. `merge` makes it absolute and checks that it exists: a kind may not look.
+pub struct PasteUri;
+
+impl Kind for PasteUri {
+    type Value = Option<String>;
+    const TAKES: Takes = Takes::Value;
+
+    fn parse(raw: &Raw) -> Result<Option<String>, Reject> {
+        OptionalText::parse(raw)
+    }
+
+    fn to_raw(value: &Option<String>) -> Raw {
+        OptionalText::to_raw(value)
+    }
+
+    fn allowed() -> String {
+        "FILE.ini, FILE.ini#NAME or None".to_owned()
+    }
+}
+
 pub struct OptionalPath;
 
 impl Kind for OptionalPath {

@@ -5,8 +5,8 @@
 use std::path::PathBuf;
 
 use crate::config::kind::{
-    Directory, Flag, HeaderMap, HeaderNames, Mode, Networks, OptionalFlag, OptionalPath, SchemeHeaders,
-    SearchPath, Variables,
+    Directory, Flag, HeaderMap, HeaderNames, Mode, Networks, OptionalFlag, OptionalPath, PasteUri,
+    PasteVariables, SchemeHeaders, SearchPath, Variables,
 };
 use crate::config::row::{Live, section};
 
@@ -32,7 +32,7 @@ section! {
         /// client that connects to it in that moment may have to wait for a second.
         reuse_port: Flag = false => { flags: &["--reuse-port"] }
 
-        /// Directory to change to before the application is loaded.
+        /// Directory in which the application is loaded.
         ///
         /// It is also put on `sys.path`.
         chdir: Directory = PathBuf::from(".") => {
@@ -45,7 +45,7 @@ section! {
         /// the message of that. Name a file for the error log: the terminal is let go.
         daemon: Flag = false => { flags: &["-D", "--daemon"] }
 
-        /// Variable for the application's environment; may be repeated.
+        /// Variable for the environment; may be repeated.
         ///
         /// `NAME=VALUE`, split at the first `=`.
         raw_env: Variables = Vec::new() => {
@@ -75,6 +75,24 @@ section! {
         /// Separated by commas; the last one comes first on the path.
         pythonpath: SearchPath = Vec::new() => { flags: &["--pythonpath"], metavar: "DIRS" }
 
+        /// PasteDeploy file with the application.
+        ///
+        /// `FILE.ini`, or `FILE.ini#NAME` for another section than `[app:main]`; a relative path starts where the
+        /// server was started. PasteDeploy must be installed. It comes before an `APP_MODULE` or `wsgi_app` of the same
+        /// source. If the file has a section `[loggers]`, it is the `logconfig` where nothing else is. Its sections
+        /// `[server:NAME]` are not read: they are for `pserve`, where `use = egg:rwsgi#main` names this server.
+        paste: PasteUri = None => {
+            flags: &["--paste", "--paster"], metavar: "FILE", live: Live::Workers,
+        }
+
+        /// Variable for the PasteDeploy file; may be repeated.
+        ///
+        /// `NAME=VALUE`, split at the first `=` that has no backslash. The application's factory finds it in the global
+        /// configuration, the file's own text as `%(NAME)s`.
+        raw_paste_global_conf: PasteVariables = Vec::new() => {
+            flags: &["--paste-global"], metavar: "NAME=VALUE", live: Live::Workers,
+        }
+
         /// Header fields by which a trusted proxy says that its client used TLS.
         ///
         /// A dict of field names and the value that means TLS; `wsgi.url_scheme` is then `https`. In the
@@ -97,6 +115,15 @@ section! {
             live: Live::Workers,
         }
 
+        /// Believe the `Forwarded` header of a trusted proxy.
+        ///
+        /// RFC 7239. `for` becomes `REMOTE_ADDR`, and `REMOTE_PORT` if it has a port; `proto` becomes
+        /// `wsgi.url_scheme`, and `host` becomes `HTTP_HOST`. The last element counts; while its `for` is a proxy named
+        /// in `forwarded_allow_ips`, the one before it. `unknown` and hidden names leave the proxy's address. A header that
+        /// breaks RFC 7239, or contradicts `secure_scheme_headers`, is answered 400. The proxy has to add its element
+        /// to each request, or clients write it themselves. `X-Forwarded-For` never changes the address.
+        trust_forwarded_header: Flag = false => { flags: &["--trust-forwarded-header"], live: Live::Workers }
+
         /// Underscore headers a trusted proxy may send.
         ///
         /// Separated by commas, `*` for all. They reach the application whatever `header_map` says.
@@ -104,7 +131,7 @@ section! {
             flags: &["--forwarder-headers"], metavar: "NAMES", live: Live::Workers,
         }
 
-        /// What happens to header names with an underscore.
+        /// What happens to names with an underscore.
         ///
         /// In the environ `A_B` and `A-B` look the same, so a client could pass one for the other. `drop`
         /// leaves such a field out, `refuse` answers 400, `dangerous` passes it on.

@@ -39,6 +39,7 @@ sections! {
     identity: Identity,
     protocols: Protocols,
     leniency: Leniency,
+    clients: Clients,
     logging: Logging,
     telemetry: Telemetry,
     security: Security,
@@ -53,11 +54,6 @@ sections! {
 }
 
 impl Settings {
-    /// `module:callable`, from the command line or from `wsgi_app`.
-    pub fn app_spec(&self) -> Option<&str> {
-        self.config_file.wsgi_app.as_deref()
-    }
-
     /// What the setting called `name` is set to, as a config file would hold it. `None` if there is no such setting.
     pub fn value(&self, name: &str) -> Option<Raw> {
         row(name).map(|row| (row.show)(self))
@@ -67,7 +63,7 @@ impl Settings {
     pub fn name(&self) -> &str {
         let naming = &self.naming;
         let named = naming.proc_name.as_deref().or(naming.default_proc_name.as_deref());
-        named.or(self.app_spec()).unwrap_or("rwsgi")
+        named.or(self.app_name()).unwrap_or("rwsgi")
     }
 
     /// Where the value of the setting called `name` came from.

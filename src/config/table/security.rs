@@ -2,7 +2,7 @@
 //!
 //! Read next: `src/http`, which enforces the limits.
 
-use crate::config::kind::Count;
+use crate::config::kind::{Bytes, Count};
 use crate::config::row::{Live, section};
 
 section! {
@@ -28,5 +28,12 @@ section! {
             flags: &["--limit-request-field_size", "--limit-request-field-size"], metavar: "BYTES",
             live: Live::Workers,
         }
+
+        /// Largest body of a request, in bytes.
+        ///
+        /// 0 is no limit. A number of bytes, or a text such as `'10M'`. What is larger is answered 413: by its
+        /// `Content-Length` before the application is called, a chunked one when it passes the limit. The application
+        /// may have been called by then; reading raises an `OSError`.
+        limit_request_body: Bytes = 0 => { flags: &["--limit-request-body"], metavar: "BYTES", live: Live::Workers }
     }
 }

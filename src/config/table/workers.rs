@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::config::kind::{Count, OneThread, Seconds, Size, WorkerClass};
+use crate::config::kind::{Count, Threads, Seconds, Size, WorkerClass};
 use crate::config::row::{Live, section};
 
 section! {
@@ -20,19 +20,21 @@ section! {
 
         /// Kind of worker.
         ///
-        /// `sync` serves one request at a time and closes the connection after it.
+        /// `sync` serves one request at a time and closes the connection after it. `gthread` keeps connections
+        /// (`keepalive`) and serves as many requests at a time as it has `threads`; `sync` with more than one thread
+        /// is `gthread`.
         worker_class: WorkerClass = WorkerClass::Sync => {
             flags: &["-k", "--worker-class"], metavar: "CLASS", live: Live::Workers,
         }
 
         /// Threads per worker that run the application.
         ///
-        /// Only 1 is supported yet.
-        threads: OneThread = 1 => { flags: &["--threads"], metavar: "COUNT", live: Live::Workers }
+        /// While all of them are busy new connections stay in the queue of the socket, for other workers.
+        threads: Threads = 1 => { flags: &["--threads"], metavar: "COUNT", live: Live::Workers }
 
         /// Connections a worker may hold at once.
         ///
-        /// `sync` workers ignore it.
+        /// When there are more, the one that has been idle or incomplete for longest is closed.
         worker_connections: Count = 1000 => {
             flags: &["--worker-connections"], metavar: "COUNT", live: Live::Workers,
         }
@@ -74,8 +76,8 @@ section! {
 
         /// Seconds a worker may be silent before it is killed.
         ///
-        /// A `sync` worker is silent while the application runs, so this is also the longest a request may
-        /// take. 0 is for ever.
+        /// A worker of one thread is silent while the application runs, so this is also the longest a request may
+        /// take; one with several is only if the interpreter is stuck. 0 is for ever.
         timeout: Seconds = Duration::from_secs(30) => {
             flags: &["-t", "--timeout"], metavar: "SECONDS", live: Live::Reload,
         }
@@ -100,6 +102,21 @@ section! {
         /// `sync` workers close every connection after its response and ignore it.
         keepalive: Seconds = Duration::from_secs(2) => {
             flags: &["--keep-alive"], metavar: "SECONDS", live: Live::Workers,
+        }
+    }
+}
+
+impl Workers {
+    /// The class that serves: `sync` has one thread.
+    pub fn class(&self) -> WorkerClass {
+        if self.threads > 1 { WorkerClass::Gthread } else { self.worker_class }
+    }
+
+    /// How long a client may keep its connection between requests; zero: not at all.
+    pub fn keeps(&self) -> Duration {
+        match self.class() {
+            WorkerClass::Sync => Duration::ZERO,
+            WorkerClass::Gthread => self.keepalive,
         }
     }
 }

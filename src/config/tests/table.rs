@@ -5,7 +5,6 @@ use std::path::Path;
 
 use crate::config::kind::{HeaderMap, Level, Takes};
 use crate::config::table::{row, rows};
-use crate::config::unsupported::UNSUPPORTED;
 use crate::config::{Raw, Settings, cli, docs};
 
 #[test]
@@ -17,10 +16,6 @@ fn names_flags_and_variables_are_unique() {
         assert!(names.insert(row.name), "{}", row.name);
         assert!(row.facts.flags.iter().all(|flag| flags.insert(flag)), "{}", row.name);
         assert!(row.variables().all(|name| variables.insert(name)), "{}", row.name);
-    }
-    for setting in UNSUPPORTED {
-        assert!(names.insert(setting.name), "{}", setting.name);
-        assert!(setting.flags.iter().all(|flag| flags.insert(flag)), "{}", setting.name);
     }
 }
 
@@ -94,6 +89,14 @@ fn help_fits_a_terminal() {
 }
 
 #[test]
+fn help_is_no_markdown() {
+    for long in [false, true] {
+        let help = cli::help(long);
+        assert!(!help.contains('`') && !help.contains("|--"), "{help}");
+    }
+}
+
+#[test]
 fn short_help_gives_each_flag_one_line() {
     let help = cli::help(false);
     assert!(help.contains("Usage: rwsgi [OPTIONS] [APP_MODULE]"), "{help}");
@@ -105,11 +108,23 @@ fn short_help_gives_each_flag_one_line() {
             continue;
         }
         let line = help.lines().find(|line| line.split_whitespace().any(|word| word == *long));
-        assert!(line.is_some_and(|line| line.contains(row.summary())), "{}: {line:?}", row.name);
+        let summary = row.summary().replace('`', "");
+        assert!(line.is_some_and(|line| line.contains(&summary)), "{}: {line:?}", row.name);
         assert!(help.contains(&format!("\n{}:\n", row.section)), "{}", row.section);
     }
-    for setting in UNSUPPORTED.iter().flat_map(|setting| setting.flags) {
-        assert!(!help.split_whitespace().any(|word| word == *setting), "{setting} is shown");
+}
+
+#[test]
+fn shells_complete_what_works_and_nothing_else() {
+    for shell in ["bash", "fish", "zsh"] {
+        let script = cli::completion(shell);
+        for row in rows().filter(|row| !row.facts.flags.is_empty()) {
+            let long = row.facts.flags.iter().find_map(|flag| flag.strip_prefix("--")).unwrap_or_default();
+            let is_there = script
+                .split(|c: char| !c.is_alphanumeric() && c != '-' && c != '_')
+                .any(|word| word.trim_start_matches("--") == long);
+            assert_eq!(is_there, row.works(), "{shell}: {long}");
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! `app`: what is served, for hooks.
+//! `app`: what is served, for hooks. Where a Python program embeds the server it is the program's own object.
 
 use std::sync::OnceLock;
 
@@ -6,7 +6,7 @@ use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 
 use super::Config;
-use crate::py::app;
+use crate::py::served::Served;
 
 #[pyclass(frozen, dict, module = "rwsgi", name = "Application")]
 pub struct App {
@@ -16,21 +16,26 @@ pub struct App {
     #[pyo3(get)]
     cfg: Py<Config>,
     callable: OnceLock<Py<PyAny>>,
+    served: Served,
 }
 
 impl App {
-    pub(super) fn new(
-        py: Python<'_>,
-        spec: Option<&str>,
-        cfg: &Py<Config>,
-        callable: Option<&Py<PyAny>>,
-    ) -> Self {
+    pub(super) fn new(py: Python<'_>, cfg: &Py<Config>, served: &Served) -> Self {
         let known = OnceLock::new();
-        if let Some(callable) = callable {
+        if let Some(callable) = &served.preloaded {
             // It was empty.
             let _ = known.set(callable.clone_ref(py));
         }
-        Self { app_uri: spec.map(str::to_owned), cfg: cfg.clone_ref(py), callable: known }
+        let app_uri = cfg.get().settings().app_spec().map(str::to_owned);
+        Self { app_uri, cfg: cfg.clone_ref(py), callable: known, served: served.clone_ref(py) }
+    }
+
+    /// What hooks are given for it.
+    pub fn shown(app: &Py<Self>, py: Python<'_>) -> Py<PyAny> {
+        match &app.get().served.embedder {
+            Some(embedder) => embedder.object().clone_ref(py),
+            None => app.clone_ref(py).into_any(),
+        }
     }
 
     /// The worker has loaded it.
@@ -57,9 +62,8 @@ impl App {
         if let Some(callable) = self.loaded(py) {
             return Ok(callable);
         }
-        let spec = self.app_uri.as_deref().unwrap_or_default();
-        let callable =
-            app::load(py, spec).map_err(|error| PyImportError::new_err(error.report().to_owned()))?;
+        let callable = self.served.load(py, self.cfg.get().settings());
+        let callable = callable.map_err(|error| PyImportError::new_err(error.report().to_owned()))?;
         self.set(py, &callable);
         Ok(callable)
     }

@@ -1,19 +1,19 @@
 //! `cfg`: every setting as an attribute, for hooks.
 //!
-//! Owns the way back from a typed setting to the Python value a config file would hold. Settings of gunicorn that are not
-//! supported yet have gunicorn's default, which is the only value they can have. It is a view: nothing can be set. Read
-//! next: `config/table`.
+//! Owns the way back from a typed setting to the Python value a config file would hold. It is a view: nothing can be set.
+//! Read next: `config/table`.
 
 use std::sync::Arc;
 
 use nix::unistd::{getegid, geteuid};
 use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyDict, PyFunction, PyList};
 
 use super::{Hooks, callable};
-use crate::config::{Address, Raw, Settings, unsupported};
+use crate::config::{Address, Raw, Settings};
 use crate::py::config_file::Objects;
+use crate::py::failure::summary;
 use crate::sys::identity::Identity;
 
 #[pyclass(frozen, module = "rwsgi", name = "Config")]
@@ -24,7 +24,7 @@ pub struct Config {
 }
 
 impl Config {
-    pub(super) const fn new(settings: Arc<Settings>, hooks: Arc<Hooks>, objects: Objects) -> Self {
+    pub const fn new(settings: Arc<Settings>, hooks: Arc<Hooks>, objects: Objects) -> Self {
         Self { settings, hooks, objects }
     }
 
@@ -35,7 +35,10 @@ impl Config {
             Raw::Str(path) if self.settings.logging.logger_class.is_none() => path.as_str(),
             _ => {
                 let found = callable::find(py, &value, self.objects.get("logger_class"))?;
-                return found.ok_or_else(|| "it is not there".to_owned());
+                let found = found.ok_or_else(|| "it is not there".to_owned())?;
+                // A function stands for the class that it returns.
+                let function = found.is_instance_of::<PyFunction>();
+                return if function { found.call0().map_err(|error| summary(py, &error)) } else { Ok(found) };
             }
         };
         callable::import(py, path)
@@ -83,53 +86,56 @@ impl Config {
                 .naming
                 .default_proc_name
                 .as_deref()
-                .or(settings.app_spec())
+                .or(settings.app_name())
                 .into_pyobject(py)?
                 .into_any(),
-            "worker_class_str" => settings.workers.worker_class.as_str().into_pyobject(py)?.into_any(),
+            "worker_class_str" => settings.workers.class().as_str().into_pyobject(py)?.into_any(),
             "logger_class" => self.logger_class(py).map_err(PyAttributeError::new_err)?,
             "is_ssl" => false.into_pyobject(py)?.to_owned().into_any(),
             "uid" | "user" => self.ids().0.into_pyobject(py)?.into_any(),
             "gid" | "group" => self.ids().1.into_pyobject(py)?.into_any(),
-            "env" => {
-                let env = PyDict::new(py);
-                for (name, value) in &settings.mechanics.raw_env {
-                    env.set_item(name, value)?;
-                }
-                env.into_any()
-            }
+            "env" => dictionary(py, &settings.mechanics.raw_env)?,
+            "paste_global_conf" => dictionary(py, &settings.mechanics.raw_paste_global_conf)?,
             _ => return Ok(None),
         }))
     }
 }
 
-#[pymethods]
 impl Config {
-    fn __getattr__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    pub fn attribute<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
         if let Some(value) = self.derived(py, name)? {
             return Ok(value);
         }
         if let Some(callable) = self.hooks.named(name) {
             return Ok(callable.function().bind(py).clone());
         }
-        // What the file holds may hold what no text can.
-        if name == "logconfig_dict"
-            && let Some(given) = self.objects.get(name)
-        {
-            return Ok(given.bind(py).clone());
-        }
         if let Some(raw) = self.settings.value(name) {
-            return python(py, &raw);
-        }
-        if let Some(setting) = unsupported::find(name) {
-            return py.import("ast")?.call_method1("literal_eval", (setting.default(),));
+            // What the file holds may hold what no text can.
+            return match (&raw, self.objects.get(name)) {
+                (Raw::Callable(_), Some(given)) => Ok(given.bind(py).clone()),
+                (_, Some(given)) if name == "logconfig_dict" => Ok(given.bind(py).clone()),
+                _ => python(py, &raw),
+            };
         }
         Err(PyAttributeError::new_err(format!("there is no setting '{name}'")))
+    }
+}
+
+#[pymethods]
+impl Config {
+    fn __getattr__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+        self.attribute(py, name)
     }
 
     fn __dir__(&self) -> Vec<&'static str> {
         crate::config::table::rows().map(|row| row.name).collect()
     }
+}
+
+fn dictionary<'py>(py: Python<'py>, pairs: &[(String, String)]) -> PyResult<Bound<'py, PyAny>> {
+    let dictionary = PyDict::new(py);
+    pairs.iter().try_for_each(|(name, value)| dictionary.set_item(name, value))?;
+    Ok(dictionary.into_any())
 }
 
 /// The value as a config file would hold it.
@@ -185,17 +191,6 @@ mod tests {
             let error = cfg.bind(py).getattr("wrokers").unwrap_err();
             assert!(error.is_instance_of::<PyAttributeError>(py));
             assert!(cfg.bind(py).setattr("workers", 3).is_err());
-        });
-    }
-
-    #[test]
-    fn every_default_of_what_is_not_supported_is_a_value() {
-        Python::initialize();
-        Python::attach(|py| {
-            let cfg = Py::new(py, Config::new(Arc::default(), Arc::default(), Objects::new())).unwrap();
-            for setting in unsupported::UNSUPPORTED {
-                assert!(cfg.bind(py).getattr(setting.name).is_ok(), "{}", setting.name);
-            }
         });
     }
 }

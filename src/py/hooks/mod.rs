@@ -25,6 +25,7 @@ pub use socket::Socket;
 
 use super::bridge::{self, Bridge};
 use super::config_file::Objects;
+use super::served::Served;
 use super::{failure, loggers};
 use crate::config::{ConfigError, Settings};
 use crate::log::Logs;
@@ -196,14 +197,13 @@ pub struct Context {
 }
 
 impl Context {
-    /// Sets up the Python loggers of this configuration, to which `logs` are then handed over. `app`: the application, if
-    /// it is loaded already.
+    /// Sets up the Python loggers of this configuration, to which `logs` are then handed over.
     pub fn new(
         py: Python<'_>,
         settings: &Arc<Settings>,
         logs: &Logs,
         objects: Objects,
-        app: Option<&Py<PyAny>>,
+        served: &Served,
     ) -> Result<Self, ConfigError> {
         let hooks = Arc::new(Hooks::load(py, settings, &objects)?);
         let refuse = |error: PyErr| ConfigError::config(format!("cannot set up the hooks: {error}"));
@@ -221,7 +221,7 @@ impl Context {
                 Py::new(py, Logger::new(logs.clone())).map_err(refuse)?.into_any()
             }
         };
-        let app = Py::new(py, App::new(py, settings.app_spec(), &cfg, app)).map_err(refuse)?;
+        let app = Py::new(py, App::new(py, &cfg, served)).map_err(refuse)?;
         Ok(Self { hooks, cfg, log, app, bridge })
     }
 
@@ -277,7 +277,7 @@ mod tests {
             assert_eq!(row.hook.name(), row.name);
             assert!(TABLE.iter().skip(index + 1).all(|other| other.hook != row.hook));
         }
-        let section = crate::config::table::rows().filter(|row| row.section == "Server hooks");
+        let section = crate::config::table::rows().filter(|row| row.section == "Server hooks" && row.works());
         assert_eq!(section.count(), TABLE.len());
     }
 }

@@ -8,10 +8,8 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pyo3::prelude::*;
-
 use super::{EXHAUSTED_PAUSE, Reactor, SPECIAL};
-use crate::http;
+use crate::http::{self, PeerError};
 use crate::net::Listener;
 use crate::net::poller::Interest;
 use crate::worker::connection::{Connection, is_exhaustion};
@@ -22,11 +20,12 @@ const COMPLAINT_PAUSE: Duration = Duration::from_secs(10);
 
 impl Reactor {
     pub(super) fn start_accepting(&mut self) -> io::Result<()> {
-        for (index, listener) in self.parts.listeners.iter().enumerate() {
-            self.poller.add(listener, SPECIAL | index as u64, self.listener_interest())?;
-        }
-        self.accepting = true;
         self.resume = None;
+        if !mem::replace(&mut self.accepting, true) {
+            for (index, listener) in self.parts.listeners.iter().enumerate() {
+                self.poller.add(listener, SPECIAL | index as u64, self.listener_interest())?;
+            }
+        }
         Ok(())
     }
 
@@ -77,17 +76,25 @@ impl Reactor {
         if self.parts.siblings { Interest::Exclusive } else { Interest::Readable }
     }
 
-    /// Takes one connection, and serves it at once if its request is there.
-    pub(super) fn accept(&mut self, py: Python<'_>, index: usize) {
-        if !self.accepting {
-            return;
+    /// Takes one connection. Its token, if its request is there already.
+    pub(super) fn accept(&mut self, index: usize) -> Option<u64> {
+        if self.saturated {
+            self.stop_accepting();
         }
-        let Some(listener) = self.parts.listeners.get(index) else { return };
+        if !self.accepting {
+            return None;
+        }
+        let listeners = Arc::clone(&self.parts.listeners);
+        let listener = listeners.get(index)?;
         let (stream, peer) = match listener.accept() {
             Ok(accepted) => accepted,
-            Err(error) if is_exhaustion(&error) => return self.on_exhaustion(&error),
-            // None waits after all, or the client went away again.
-            Err(_) => return,
+            Err(error) => {
+                // Else none waits after all, or the client went away again.
+                if is_exhaustion(&error) {
+                    self.on_exhaustion(&error);
+                }
+                return None;
+            }
         };
         if self.parts.siblings {
             self.take_turns(index, listener);
@@ -95,10 +102,11 @@ impl Reactor {
         if self.table.len() >= self.parts.worker_connections {
             self.evict();
         }
-        let protocol = http::Connection::new(Arc::clone(&self.parts.policy));
-        let connection = Connection::new(Exchange::new(stream, peer, protocol), index, self.now);
-        let token = self.table.insert(connection);
-        self.advance(py, token);
+        let protocol = http::Connection::new(Arc::clone(&self.parts.policy), peer.ip());
+        let exchange = Exchange::new(stream, peer, protocol, Arc::clone(&self.parts.patience));
+        let connection = Connection::new(exchange, index, self.buffers.share(), self.now);
+        let token = self.table.insert(Box::new(connection));
+        self.advance(token)
     }
 
     /// Descriptors or memory ran out. A client that is still sending its request gives way; if there is none, accepting
@@ -117,8 +125,8 @@ impl Reactor {
     /// Makes room: the client that has been sending its request for longest is told to come again, without waiting
     /// for it to hear. False if there is none.
     fn evict(&mut self) -> bool {
-        let Some(token) = self.table.oldest_waiting() else { return false };
-        self.refuse_slow(token);
+        let Some(token) = self.table.oldest(Connection::is_receiving) else { return false };
+        self.refuse_slow(token, PeerError::Crowded);
         self.close(token);
         true
     }

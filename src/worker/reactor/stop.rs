@@ -50,11 +50,12 @@ impl Stopping {
     pub(super) fn limit(&self, connection: &Connection) -> Duration {
         let limit = if connection.is_silent() {
             // One that was just accepted has its request on the way; an older one is a connection kept in reserve.
-            connection.accepted + SILENT_LIMIT
+            connection.since + SILENT_LIMIT
         } else if connection.is_receiving() {
-            connection.accepted.max(self.began) + INCOMPLETE_LIMIT
+            connection.since.max(self.began) + INCOMPLETE_LIMIT
         } else if connection.is_lingering() {
-            connection.deadline.saturating_sub(LINGER_LESS)
+            let limit = connection.since.max(self.began) + INCOMPLETE_LIMIT;
+            limit.min(connection.deadline.saturating_sub(LINGER_LESS))
         } else {
             self.end
         };
@@ -63,7 +64,7 @@ impl Stopping {
 }
 
 impl Reactor {
-    pub(super) fn is_done(&mut self) -> bool {
+    pub(in crate::worker) fn is_done(&mut self) -> bool {
         match life::asked() {
             Stop::No => false,
             Stop::Quick => true,

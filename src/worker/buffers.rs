@@ -1,0 +1,175 @@
+//! How much a worker keeps of what its clients have not sent whole, or not read: one account for bodies, one for
+//! responses.
+//!
+//! Owns the sums. What follows from a full account is the reactor's: of bodies no more is read, save a little of each, so
+//! that the small ones get through, and when all that are large wait for each other, the oldest of them goes on; of responses the one that moves
+//! least is cut off. A [`Share`] that is dropped gives
+//! back what it held. Must never count what the kernel keeps. Read next: `connection.rs`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// Every body may have so much, however much the others have.
+const EACH: usize = 32 * 1024;
+
+#[derive(Debug)]
+pub(super) struct Buffers {
+    limit: usize,
+    bodies: AtomicUsize,
+    responses: AtomicUsize,
+    /// Bodies that have more than each may have, and those of them that are not read from.
+    large: AtomicUsize,
+    paused: AtomicUsize,
+}
+
+/// Who may be read from again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Resume {
+    Nobody,
+    All,
+    /// Nothing would ever become free: one may have more than there is.
+    Oldest,
+}
+
+impl Buffers {
+    pub(super) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self {
+            limit,
+            bodies: AtomicUsize::new(0),
+            responses: AtomicUsize::new(0),
+            large: AtomicUsize::new(0),
+            paused: AtomicUsize::new(0),
+        })
+    }
+
+    pub(super) fn share(self: &Arc<Self>) -> Share {
+        Share { buffers: Arc::clone(self), body: 0, response: 0, is_paused: false, is_exempt: false }
+    }
+
+    pub(super) fn who_resumes(&self) -> Resume {
+        match (self.paused.load(Relaxed), self.large.load(Relaxed)) {
+            (0, _) => Resume::Nobody,
+            // So much that it is worth while.
+            _ if self.bodies.load(Relaxed) <= self.limit / 8 * 7 => Resume::All,
+            (paused, large) if paused >= large => Resume::Oldest,
+            _ => Resume::Nobody,
+        }
+    }
+
+    pub(super) fn has_too_much_unread(&self) -> bool {
+        self.responses.load(Relaxed) > self.limit
+    }
+}
+
+/// What one connection has of it.
+#[derive(Debug)]
+pub(super) struct Share {
+    buffers: Arc<Buffers>,
+    body: usize,
+    response: usize,
+    is_paused: bool,
+    is_exempt: bool,
+}
+
+impl Share {
+    /// The request takes up so much now. True if more of it may be read.
+    pub(super) fn hold_body(&mut self, size: usize) -> bool {
+        let mut was_large = usize::from(self.body > EACH);
+        account(&self.buffers.large, &mut was_large, usize::from(size > EACH));
+        account(&self.buffers.bodies, &mut self.body, size);
+        size <= EACH || self.is_exempt || self.buffers.bodies.load(Relaxed) < self.buffers.limit
+    }
+
+    pub(super) fn hold_response(&mut self, size: usize) {
+        account(&self.buffers.responses, &mut self.response, size);
+    }
+
+    pub(super) fn set_paused(&mut self, paused: bool) {
+        if self.is_paused != paused {
+            self.is_paused = paused;
+            let mut before = usize::from(!paused);
+            account(&self.buffers.paused, &mut before, usize::from(paused));
+        }
+    }
+
+    /// The connection goes on to its next request, of which so much is here.
+    pub(super) fn begin_again(&mut self, body: usize) {
+        self.is_exempt = false;
+        self.hold_response(0);
+        self.hold_body(body);
+    }
+
+    /// From now on the limit is not for this one.
+    pub(super) fn exempt(&mut self) {
+        self.is_exempt = true;
+    }
+
+    pub(super) const fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.set_paused(false);
+        self.hold_body(0);
+        self.hold_response(0);
+    }
+}
+
+fn account(total: &AtomicUsize, held: &mut usize, size: usize) {
+    if size >= *held {
+        total.fetch_add(size - *held, Relaxed);
+    } else {
+        total.fetch_sub(*held - size, Relaxed);
+    }
+    *held = size;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_account_keeps_large_bodies_waiting() {
+        let buffers = Buffers::new(100_000);
+        let (mut large, mut small) = (buffers.share(), buffers.share());
+        assert!(large.hold_body(60_000));
+        assert!(!large.hold_body(100_000));
+        large.set_paused(true);
+        assert!(small.hold_body(EACH) && !small.hold_body(EACH + 1));
+        assert_eq!(buffers.who_resumes(), Resume::Nobody);
+        small.hold_body(0);
+        large.hold_body(80_000);
+        assert_eq!(buffers.who_resumes(), Resume::All);
+        drop(large);
+        assert_eq!(buffers.who_resumes(), Resume::Nobody);
+        assert_eq!((buffers.bodies.load(Relaxed), buffers.large.load(Relaxed)), (0, 0));
+    }
+
+    #[test]
+    fn bodies_that_wait_for_each_other_do_not_wait_for_ever() {
+        let buffers = Buffers::new(100_000);
+        let (mut one, mut other) = (buffers.share(), buffers.share());
+        assert!(one.hold_body(50_000) && !other.hold_body(50_000));
+        other.set_paused(true);
+        assert_eq!(buffers.who_resumes(), Resume::Nobody);
+        assert!(!one.hold_body(50_001));
+        one.set_paused(true);
+        assert_eq!(buffers.who_resumes(), Resume::Oldest);
+        one.exempt();
+        one.set_paused(false);
+        assert!(one.hold_body(90_000));
+        assert_eq!(buffers.who_resumes(), Resume::Nobody);
+    }
+
+    #[test]
+    fn responses_have_an_account_of_their_own() {
+        let buffers = Buffers::new(1000);
+        let mut share = buffers.share();
+        share.hold_response(1001);
+        assert!(buffers.has_too_much_unread());
+        drop(share);
+        assert!(!buffers.has_too_much_unread());
+    }
+}
