@@ -1,8 +1,8 @@
 """The same mutated streams to rwsgi's HTTP core and to gunicorn's Python parser.
 
 Owns how streams are drawn (seeded, from the request corpus) and how both readings are put into the same
-words. A request that we serve and gunicorn refuses, or that both read differently, is a fault. What we refuse
-and gunicorn serves is docs/differences.md's business. `make differential` draws a million,
+words. A request that we serve and gunicorn refuses, or that both read differently, is a fault, and so is one
+that we alone refuse for a reason that STRICTER does not have. `make differential` draws a million,
 test_differential.py some thousands.
 Read next: ../fuzz/transcribe.rs, corpus/README.md.
 """
@@ -121,6 +121,17 @@ def theirs(stream: bytes, config: Config) -> Reading:
     return Reading(requests, "closed")
 
 
+# What ends a connection for us where gunicorn goes on; each has its cases in ../docs/differences.md.
+STRICTER = {
+    "error 400 Field": "a Host that is no host (RFC 9110 section 7.2)",
+    "error 400 RequestLine": "a target in a form that the method does not have (RFC 9112 section 3.2)",
+    "error 400 BodyTruncated": "a body that was cut off is no body",
+    "error 400 FieldName": "a trailer that may not say so (RFC 9110 section 6.5.1)",
+    "error 431 TooManyFields": "fields count, also those that are dropped",
+    "close": "`close` among other options is heard (RFC 9110 section 7.6.1)",
+}
+
+
 def normal(version: str) -> str:
     """What it is served as: later minor versions as HTTP/1.1 (RFC 9110 section 2.5)."""
     return "HTTP/1.1" if version > "HTTP/1.1" else version
@@ -141,6 +152,8 @@ def disagreement(mine: Reading, other: Reading) -> str:
             return "version differs"
         if sorted(request.fields) != sorted(known.fields):
             return "fields differ"
+    if len(other.served()) > len(mine.served()) and mine.end not in STRICTER:
+        return f"gunicorn serves what we refuse: {mine.end}"
     return ""
 
 
@@ -277,6 +290,8 @@ class Outcome:
     streams: int = 0
     # Requests that both served alike.
     agreed: int = 0
+    # Why we refused what gunicorn served.
+    stricter: Counter[str] = field(default_factory=Counter)
     faults: list[tuple[str, bytes]] = field(default_factory=list)
 
 
@@ -293,6 +308,8 @@ def compare(count: int, seed: int, program: Path) -> Outcome:
                 outcome.faults.append((wrong, stream))
             else:
                 outcome.agreed += len(mine.served())
+                if len(other.served()) > len(mine.served()):
+                    outcome.stricter[mine.end] += 1
     return outcome
 
 
@@ -309,6 +326,8 @@ def main() -> int:
     options = parser.parse_args()
     outcome = compare(options.streams, options.seed, build())
     print(f"{outcome.streams} streams, {outcome.agreed} requests read alike")
+    for end, times in outcome.stricter.most_common():
+        print(f"{times:8} refused by us alone, {end}: {STRICTER[end]}")
     for wrong, times in Counter(wrong for wrong, _ in outcome.faults).most_common():
         print(f"{times:8} FAULT: {wrong}")
         for stream in [stream for name, stream in outcome.faults if name == wrong][:4]:
