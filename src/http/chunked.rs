@@ -173,11 +173,18 @@ impl ChunkDecoder {
         Ok(Stage::Data(size))
     }
 
-    /// RFC 9110 section 6.5.1: no trailer may change routing, framing or authentication. `false` if `line` goes on with the
+    /// RFC 9110 section 6.5.1: no trailer may change routing, framing, authentication or what the content is. `false` if `line` goes on with the
     /// trailer before it.
     fn check_trailer(&mut self, count: usize, line: &[u8]) -> Result<bool, PeerError> {
-        const FORBIDDEN: [&[u8]; 6] =
-            [b"host", b"content-length", b"transfer-encoding", b"trailer", b"authorization", b"te"];
+        const FORBIDDEN: [&[u8]; 7] = [
+            b"host",
+            b"content-length",
+            b"content-type",
+            b"transfer-encoding",
+            b"trailer",
+            b"authorization",
+            b"te",
+        ];
         if count > 0 && matches!(line.first(), Some(b' ' | b'\t')) {
             return self.check_folded(line).map(|()| false);
         }
