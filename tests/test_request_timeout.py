@@ -1,4 +1,4 @@
-"""`request_timeout`: a request that stays in the application is told of, answered, and in the end given up."""
+"""`request_timeout`: a request that stays in the application is told of, answered, and at last given up."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Requests that stay in the application until a file called like their path appears in the directory of `RELEASES`."""
+"""Requests that stay in the application until a file called like their path is in the folder `RELEASES`."""
 
 import os
 import sys
