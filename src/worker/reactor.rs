@@ -88,6 +88,8 @@ pub(super) struct Reactor {
     resume: Option<Duration>,
     /// Nobody is free to serve what would be accepted.
     saturated: bool,
+    /// When that ended last, the queue had its turn.
+    newcomers: bool,
     waiting: Waiting,
     /// Requests of threads that are not waited for any more.
     stuck: usize,
@@ -111,6 +113,7 @@ impl Reactor {
             accepting: false,
             resume: None,
             saturated: false,
+            newcomers: false,
             waiting: Waiting::default(),
             stuck: 0,
             next_sweep: now + SWEEP,
@@ -208,6 +211,12 @@ impl Reactor {
     pub(super) fn next(&mut self) -> Option<Job> {
         if mem::take(&mut self.saturated) && self.stopping.is_none() {
             self.keep_accepting();
+            self.newcomers = !self.newcomers;
+            if self.newcomers
+                && let Some(job) = self.welcome()
+            {
+                return Some(job);
+            }
         }
         while let Some(token) = self.complete.pop_front() {
             if let Some(job) = self.hand_out(token) {
@@ -220,6 +229,14 @@ impl Reactor {
             }
         }
         None
+    }
+
+    /// A request of a new connection. Kept connections alone can occupy every thread for ever, so that each second time one
+    /// becomes free the queue has its turn.
+    fn welcome(&mut self) -> Option<Job> {
+        let listeners = self.parts.listeners.len() as u64;
+        let served = (0..listeners).find_map(|index| self.guarded(SPECIAL | index));
+        served.and_then(|token| self.hand_out(token))
     }
 
     /// Looks at what is ready while nobody is free to serve: complete requests wait, connections stay in the queue.
