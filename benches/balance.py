@@ -38,7 +38,7 @@ def settle(leader: int, count: int, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         before = session_cpu(leader)
-        time.sleep(0.3)
+        time.sleep(0.3)  # the time over which nothing may happen
         if len(list(session(leader))) > count and session_cpu(leader) - before < 0.01:
             return
     raise Failed(f"{count} workers are not ready after {seconds:.0f} s")

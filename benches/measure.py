@@ -120,7 +120,7 @@ def wait_listening(process: subprocess.Popen[bytes], port: int, log: Path, secon
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
-        time.sleep(0.02)
+        time.sleep(0.02)  # between two looks
     raise Failed(f"does not listen after {seconds:.0f} s")
 
 
