@@ -23,6 +23,9 @@ pub mod py;
 pub mod wsgi;
 
 #[cfg(feature = "python")]
+pub mod asgi;
+
+#[cfg(feature = "python")]
 pub mod worker;
 
 pub mod arbiter;

@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules in dependency order: each may import only from those before it.
-const LAYERS: [&str; 11] =
-    ["sys", "http", "config", "net", "scoreboard", "log", "watch", "py", "wsgi", "worker", "arbiter"];
+const LAYERS: [&str; 12] =
+    ["sys", "http", "config", "net", "scoreboard", "log", "watch", "py", "wsgi", "asgi", "worker", "arbiter"];
 /// Lines a file may have; tables of data and tests a little more.
 const CEILING: usize = 500;
 const DATA_CEILING: usize = 600;

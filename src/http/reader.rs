@@ -305,6 +305,19 @@ impl RequestReader {
         }
     }
 
+    /// Takes note of `len` bytes of a body that the driver passes on itself, uncopied. False, and nothing is changed, if
+    /// they have to go through [`Self::receive`]: bytes received before them are still here, or not all are of the body.
+    pub fn pass(&mut self, len: usize) -> bool {
+        let State::Fixed { left, .. } = &mut self.state else { return false };
+        if !self.input.unread().is_empty() || self.fault.is_some() {
+            return false;
+        }
+        let Some(rest) = left.checked_sub(len as u64) else { return false };
+        *left = rest;
+        self.continue_pending = false;
+        true
+    }
+
     /// Whether the whole body is here, though `body()` may not be consumed. A chunked one ends with `Event::End`.
     pub fn body_ended(&self) -> bool {
         match self.state {

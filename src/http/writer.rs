@@ -271,6 +271,11 @@ impl ResponseWriter {
         self.state = State::Finished;
     }
 
+    /// The connection is to end with this response, whatever the client would have.
+    pub fn refuse_persistence(&mut self) {
+        self.persistent &= self.head_sent();
+    }
+
     /// Bytes of a Content-Length still owed.
     pub fn remaining(&self) -> Option<u64> {
         match self.state {

@@ -12,4 +12,4 @@ pub use bind_error::BindError;
 pub use listener::{BindOptions, Listener, Local};
 pub use passed::{Passed, choose, passed_sockets};
 pub use pusher::Held;
-pub use stream::{Peer, Sent, Stream};
+pub use stream::{Peer, Sent, Stream, offer};

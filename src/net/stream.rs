@@ -82,9 +82,7 @@ impl Stream {
 
     /// Writes several pieces in one call.
     pub fn write_vectored(&self, pieces: &[&[u8]], more: bool) -> io::Result<Sent> {
-        let slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
-        let none: [ControlMessage<'_>; 0] = [];
-        taken(|| sendmsg::<()>(self.fd(), &slices, &none, flags(more), None))
+        write_pieces(self.socket.as_fd(), pieces, flags(more))
     }
 
     /// Sends up to `count` bytes of `file` from `offset`, without passing them through this process. `Bytes(0)` means that
@@ -139,6 +137,20 @@ impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
+}
+
+/// Writes to a socket that somebody else owns and that does not block.
+pub fn offer(socket: BorrowedFd<'_>, pieces: &[&[u8]]) -> io::Result<Sent> {
+    match pieces {
+        [piece] => taken(|| send(socket.as_raw_fd(), piece, flags(false))),
+        _ => write_pieces(socket, pieces, flags(false)),
+    }
+}
+
+fn write_pieces(socket: BorrowedFd<'_>, pieces: &[&[u8]], flags: MsgFlags) -> io::Result<Sent> {
+    let slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+    let none: [ControlMessage<'_>; 0] = [];
+    taken(|| sendmsg::<()>(socket.as_raw_fd(), &slices, &none, flags, None))
 }
 
 fn flags(more: bool) -> MsgFlags {

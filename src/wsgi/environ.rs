@@ -8,7 +8,7 @@ use std::sync::Arc;
 use memchr::memchr;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString};
 
 use super::client_socket::ClientSocket;
 use super::errors::ErrorStream;
@@ -29,7 +29,7 @@ pub const SERVER_SOFTWARE: &str = concat!("rwsgi/", env!("CARGO_PKG_VERSION"));
 
 /// Why there is no environ.
 #[derive(Debug)]
-pub(super) enum EnvironError {
+pub(crate) enum EnvironError {
     /// The client's fault: it gets this answer.
     Peer(PeerError),
     Python(PyErr),
@@ -55,7 +55,7 @@ pub struct Server {
     script_name: Vec<u8>,
     /// The socket's path, for a listener that has no host and port of its own.
     unix: Option<String>,
-    keys: Keys,
+    keys: Keys<PyString>,
 }
 
 /// What the environ says of the worker.

@@ -10,11 +10,13 @@ use pyo3::types::PyList;
 use super::environ::{EnvironError, Server};
 use super::exchange::Exchange;
 use super::text::native;
-use crate::http::{Client, Decision, ForwardedRules, Head, Scheme, Version, reason};
+use crate::http::{
+    Client, Decision, ForwardedRules, Head, ResponseHead, ResponseWriter, Scheme, Version, reason,
+};
 use crate::net::Peer;
 
 #[pyclass(dict, weakref, module = "rwsgi", name = "Request")]
-pub(super) struct Request {
+pub(crate) struct Request {
     #[pyo3(get)]
     method: String,
     uri: Vec<u8>,
@@ -39,11 +41,20 @@ impl Request {
     pub(super) fn new(py: Python<'_>, server: &Server, exchange: &Exchange) -> Result<Self, EnvironError> {
         let reader = exchange.reading()?;
         let head = reader.head().ok_or_else(|| PyAssertionError::new_err("there is no request to serve"))?;
-        let rules = server.rules(exchange);
-        let forwarded = rules.apply(&head)?;
+        Self::of(py, &head, &server.rules(exchange), (exchange.peer, exchange.client()))
+    }
+
+    /// The request with this head. `peer`: the other end of the socket; `sender`: whom a PROXY header there names.
+    pub(crate) fn of(
+        py: Python<'_>,
+        head: &Head<'_>,
+        rules: &ForwardedRules<'_>,
+        (peer, sender): (Peer, Peer),
+    ) -> Result<Self, EnvironError> {
+        let forwarded = rules.apply(head)?;
         let scheme = forwarded.scheme.unwrap_or(Scheme::Http);
         let headers = PyList::empty(py);
-        for (name, value) in fields(&head, &rules) {
+        for (name, value) in fields(head, rules) {
             headers.append((native(py, &name.to_ascii_uppercase()), native(py, value)))?;
         }
         let fragment = head.target().splitn(2, |byte| *byte == b'#').nth(1).unwrap_or_default();
@@ -59,8 +70,8 @@ impl Request {
                 Version::Http11 => (1, 1),
             },
             scheme: scheme.as_str(),
-            peer: exchange.peer,
-            sender: exchange.client(),
+            peer,
+            sender,
             client: forwarded.client,
         })
     }
@@ -121,8 +132,9 @@ fn pair(py: Python<'_>, peer: Peer) -> PyResult<Bound<'_, PyAny>> {
     })
 }
 
+#[derive(Default)]
 #[pyclass(dict, weakref, module = "rwsgi", name = "Response")]
-pub(super) struct Response {
+pub(crate) struct Response {
     status: Option<Vec<u8>>,
     #[pyo3(get)]
     status_code: Option<u16>,
@@ -140,28 +152,41 @@ pub(super) struct Response {
 impl Response {
     /// What the client gets, be it the server's own page: for the logger.
     pub(super) fn answered(exchange: &Exchange) -> Self {
-        let mut shown = Self::new(exchange);
-        if let (None, Some(response)) = (&shown.status, exchange.response()) {
-            let status = response.status();
-            shown.status = Some(format!("{status} {}", reason(status)).into_bytes());
-            shown.status_code = Some(status);
+        let shown = Self::new(exchange);
+        match exchange.response() {
+            Some(response) => shown.or_status(response.status()),
+            None => shown,
         }
-        shown
     }
 
     pub(super) fn new(exchange: &Exchange) -> Self {
         // A thread that the application left behind may be inside it: then there is nothing to tell.
-        let response = exchange.response();
-        let given = response.as_ref().filter(|response| response.head.is_set());
+        exchange.response().map_or_else(Self::default, |response| Self::of(&response.head, &response.writer))
+    }
+
+    /// Empty if the application gave no response.
+    pub(crate) fn of(head: &ResponseHead, writer: &ResponseWriter) -> Self {
+        if !head.is_set() {
+            return Self::default();
+        }
         let pair = |(name, value): (&[u8], &[u8])| (name.to_vec(), value.to_vec());
         Self {
-            status: given.map(|response| response.head.status_line().to_vec()),
-            status_code: given.map(|response| response.head.status()),
-            fields: given.map(|response| response.head.fields().map(pair).collect()).unwrap_or_default(),
-            headers_sent: given.is_some_and(|response| response.writer.head_sent()),
-            sent: given.map_or(0, |response| response.writer.body_sent()),
-            response_length: given.and_then(|response| response.head.content_length()),
+            status: Some(head.status_line().to_vec()),
+            status_code: Some(head.status()),
+            fields: head.fields().map(pair).collect(),
+            headers_sent: writer.head_sent(),
+            sent: writer.body_sent(),
+            response_length: head.content_length(),
         }
+    }
+
+    /// What the client gets where the application gave no response.
+    pub(crate) fn or_status(mut self, status: u16) -> Self {
+        if self.status.is_none() {
+            self.status = Some(format!("{status} {}", reason(status)).into_bytes());
+            self.status_code = Some(status);
+        }
+        self
     }
 }
 

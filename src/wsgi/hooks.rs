@@ -42,15 +42,31 @@ impl RequestHooks {
         exchange: &Exchange,
         seen: &mut Seen<'py>,
     ) -> Result<(), EnvironError> {
-        let (pre, post) = (self.hooks.find(Hook::PreRequest), self.hooks.find(Hook::PostRequest));
-        if pre.is_some() || post.is_some() {
+        if self.wants_requests() {
             let request = seen.insert(Bound::new(py, Request::new(py, server, exchange)?)?);
-            if let Some(callable) = pre {
-                callable.call(&(&self.worker, &*request).into_pyobject(py)?)?;
-            }
+            self.call_pre(request)?;
         }
-        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.count();
         Ok(())
+    }
+
+    /// Whether a hook is to see requests.
+    pub(crate) fn wants_requests(&self) -> bool {
+        self.has_pre_request() || self.has_post_request()
+    }
+
+    pub(crate) fn has_post_request(&self) -> bool {
+        self.hooks.find(Hook::PostRequest).is_some()
+    }
+
+    pub(crate) fn call_pre(&self, request: &Bound<'_, Request>) -> PyResult<()> {
+        let Some(callable) = self.hooks.find(Hook::PreRequest) else { return Ok(()) };
+        callable.call(&(&self.worker, request).into_pyobject(request.py())?).map(drop)
+    }
+
+    /// A request has begun.
+    pub(crate) fn count(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
     }
 
     /// When the response is complete. `environ` is missing if there was none to call the application with.
@@ -61,20 +77,32 @@ impl RequestHooks {
         seen: &Bound<'_, Request>,
         environ: Option<&Bound<'_, PyDict>>,
     ) {
-        if self.hooks.find(Hook::PostRequest).is_none() {
+        if !self.has_post_request() {
             return;
         }
         // The hook takes its time; the client need not wait for it. A failure shows again when the reactor drains.
         if let Some(mut response) = exchange.response() {
             let _ = response.drain(&exchange.stream);
         }
-        let called = match self.arguments(py, exchange, seen, environ) {
+        self.call_post(py, self.arguments(py, exchange, seen, environ));
+    }
+
+    fn call_post(&self, py: Python<'_>, arguments: PyResult<Bound<'_, PyTuple>>) {
+        let called = match arguments {
             Ok(arguments) => self.hooks.call(py, Hook::PostRequest, arguments),
             Err(error) => return log::error!("Cannot call the post_request hook: {error}"),
         };
         if let Err(error) = called {
             error.log();
         }
+    }
+
+    /// Shows a request that was answered. ASGI has no environ.
+    pub(crate) fn show(&self, request: &Bound<'_, Request>, response: Response) {
+        let py = request.py();
+        let arguments = Py::new(py, response)
+            .and_then(|response| (&self.worker, request, PyDict::new(py), response).into_pyobject(py));
+        self.call_post(py, arguments);
     }
 
     fn arguments<'py>(

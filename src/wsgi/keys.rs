@@ -1,8 +1,8 @@
-//! The environ's keys for header fields, as interned strings that are made once.
+//! The names of header fields as Python objects that are made once: for an environ, its keys.
 //!
 //! Owns how a field's name becomes a key. Bounded, because clients choose the names: a name for which there is no place is
-//! made into a key each time. A place is written once and never changes, so that reading needs no lock. Read next:
-//! `environ.rs`.
+//! made into an object each time. A place is written once and never changes, so that reading needs no lock. Read next:
+//! `environ.rs`, and `asgi/scope.rs` for the other kind of names.
 
 use std::sync::OnceLock;
 
@@ -15,19 +15,28 @@ const TRIES: usize = 4;
 /// Longer names are not remembered.
 const LONGEST: usize = 64;
 
-type Known = (Box<[u8]>, Py<PyString>);
+type Known<T> = (Box<[u8]>, Py<T>);
 
-pub(super) struct Keys {
-    places: Box<[OnceLock<Known>]>,
+pub(crate) struct Keys<T> {
+    places: Box<[OnceLock<Known<T>>]>,
+    make: for<'py> fn(Python<'py>, &[u8]) -> Bound<'py, T>,
 }
 
-impl Keys {
+impl Keys<PyString> {
+    /// Keys of an environ.
     pub(super) fn new() -> Self {
-        Self { places: (0..PLACES).map(|_| OnceLock::new()).collect() }
+        Self::made_by(made)
+    }
+}
+
+impl<T> Keys<T> {
+    /// `make` gives what a name becomes.
+    pub(crate) fn made_by(make: for<'py> fn(Python<'py>, &[u8]) -> Bound<'py, T>) -> Self {
+        Self { places: (0..PLACES).map(|_| OnceLock::new()).collect(), make }
     }
 
     /// The key of a field called `name`, as it was spelt.
-    pub(super) fn key<'py>(&self, py: Python<'py>, name: &[u8]) -> Bound<'py, PyString> {
+    pub(crate) fn key<'py>(&self, py: Python<'py>, name: &[u8]) -> Bound<'py, T> {
         if name.len() <= LONGEST {
             let first = place(name);
             for number in first..first + TRIES {
@@ -36,7 +45,7 @@ impl Keys {
                     Some((known, key)) if **known == *name => return key.bind(py).clone(),
                     Some(_) => {}
                     None => {
-                        let key = made(py, name);
+                        let key = (self.make)(py, name);
                         // Lost only to another thread that had a name to remember at the same time.
                         let _ = slot.set((name.into(), key.clone().unbind()));
                         return key;
@@ -44,7 +53,7 @@ impl Keys {
                 }
             }
         }
-        made(py, name)
+        (self.make)(py, name)
     }
 }
 

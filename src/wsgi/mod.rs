@@ -21,13 +21,17 @@ mod serve;
 mod start_response;
 mod text;
 
+pub(crate) use environ::EnvironError;
 pub use environ::{Concurrency, SERVER_SOFTWARE, Server};
 pub use errors::ErrorStream;
 pub use exchange::{Exchange, Expiry};
 pub use file_wrapper::FileWrapper;
+pub(crate) use hook_objects::{Request, Response as ShownResponse};
 pub use hooks::RequestHooks;
+pub(crate) use keys::Keys;
 pub use patience::Patience;
 pub use record::Observers;
 pub use request_id::RequestIds;
 pub use response::Drained;
+pub(crate) use response::date;
 pub use serve::{Application, Served};

@@ -54,12 +54,22 @@ impl Observers {
         let (Some(reader), Some(response)) = (exchange.request(), exchange.response()) else { return };
         let Some(head) = reader.head() else { return };
         let status = response.status();
+        self.tell_of(&Record { head, response: &response, exchange, environ, status, elapsed });
+    }
+
+    /// Tells those that need no Python.
+    pub(crate) fn tell_of(&self, record: &impl access_log::Record) {
         if let Some(log) = &self.access_log {
-            log.write(&Record { head, response: &response, exchange, environ, status, elapsed });
+            log.write(record);
         }
         if let Some(statsd) = &self.statsd {
-            statsd.request(status, elapsed);
+            statsd.request(record.status(), record.elapsed());
         }
+    }
+
+    /// Whom Python's objects are to be shown to, outside of every lock (I8).
+    pub(crate) const fn bridge(&self) -> Option<&Arc<Bridge>> {
+        self.bridge.as_ref()
     }
 }
 

@@ -27,7 +27,7 @@ impl RequestIds {
     }
 
     /// The id of the request with this head.
-    pub(super) fn of(&self, head: &Head<'_>, trusted: bool) -> Box<str> {
+    pub(crate) fn of(&self, head: &Head<'_>, trusted: bool) -> Box<str> {
         let given = head.field(FIELD).filter(|_| trusted).and_then(plain);
         given.map_or_else(|| self.fresh(), Box::from)
     }

@@ -63,7 +63,7 @@ thread_local! {
 }
 
 /// The value of the Date field, worked out once a second.
-fn date() -> [u8; 29] {
+pub(crate) fn date() -> [u8; 29] {
     let now = clock::wall_coarse().as_secs();
     let (second, mut date) = DATE.get();
     if second != now {

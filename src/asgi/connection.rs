@@ -1,0 +1,440 @@
+//! One client's connection: what has come, what it is waiting for, and until when.
+//!
+//! ```text
+//!   ┌────────────────── the next request, if both sides may ───────────────────┐
+//!   ▼                                                                         │
+//!   Receiving ──head──▶ Serving ──response whole──▶ (Discarding the body) ────┴──▶ Lingering ──▶ Closed
+//!       └── fault, or too slow ──▶ error page ─────────────────────────────────────┘
+//! ```
+//!
+//! Owns reading. Must never run Python code of others: it notes in a [`Todo`] what is to be done. Read next: `serving.rs`
+//! for what the application does to it, `sweep.rs` for time.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use super::output::Output;
+use super::protocol::Protocol;
+use super::run::Start;
+use super::scope::Ends;
+use super::service::Service;
+use super::todo::{End, Todo};
+use crate::http::{self, Client, Event, PeerError, RequestReader, ResponseHead, ResponseWriter};
+use crate::net::Peer;
+use crate::sys::clock;
+use crate::wsgi::{EnvironError, Request};
+
+/// A client that goes on sending after its answer is listened to so many times as long as one that does not.
+const LINGER_FACTOR: u32 = 5;
+/// Every body may have so much in memory, however much the others have.
+const EACH: usize = 32 * 1024;
+/// Bytes of further requests that wait for the one in hand.
+const PIPELINED: usize = 64 * 1024;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The head is not complete, or nothing of it is there.
+    Receiving,
+    /// The application has the request.
+    Serving,
+    /// It is answered, and what is left of its body is thrown away: so many bytes at most.
+    Discarding { left: usize },
+    /// The last response is out; what the peer still sends is thrown away so that a reset does not destroy it.
+    Lingering { end: Duration },
+    Closed,
+}
+
+pub(super) struct Connection {
+    pub service: Arc<Service>,
+    /// Its place in the service's table.
+    pub place: usize,
+    pub peer: Peer,
+    /// Whom a PROXY header names.
+    pub sender: Peer,
+    pub ends: Ends,
+    pub reader: RequestReader,
+    pub writer: ResponseWriter,
+    pub head: ResponseHead,
+    pub output: Output,
+    pub stage: Stage,
+    /// The request in hand, or the last one.
+    pub number: u64,
+    pub exchange: Exchange,
+    /// Pieces of the body as they came, which are older than what the reader has.
+    pub pieces: VecDeque<Py<PyBytes>>,
+    /// Bytes in the pieces, and bytes that the service knows of.
+    pub held: usize,
+    pub accounted: usize,
+    /// Futures of those who wait for something to receive, or for room to send.
+    pub waiters: Vec<Py<PyAny>>,
+    pub read_paused: bool,
+    pub eof: bool,
+    /// A request was served: the client keeps the connection for others.
+    pub kept: bool,
+    pub flush_scheduled: bool,
+    /// Since when a request is awaited, and until when it may stay as it is (monotonic).
+    pub since: Duration,
+    pub deadline: Duration,
+    /// Until when the client has to take more of the response, and how much it had taken.
+    pub taking: Option<(Duration, usize)>,
+}
+
+/// What concerns one request.
+#[derive(Default)]
+pub(super) struct Exchange {
+    /// The service's number of the task.
+    pub task: Option<u64>,
+    /// The keeper's number of the request.
+    pub kept: Option<usize>,
+    pub began: Duration,
+    /// The last piece of the body was received.
+    pub body_told: bool,
+    /// The application has begun its response.
+    pub started: bool,
+    /// Nothing more of the request can come.
+    pub cut: bool,
+    /// The application has given its whole response.
+    pub complete: bool,
+    pub error_status: Option<u16>,
+    pub id: Option<Box<str>>,
+    /// Whom the proxy speaks for in a field.
+    pub client: Option<Client>,
+    pub seen: Option<Py<Request>>,
+}
+
+impl Connection {
+    pub(super) fn new(service: &Arc<Service>, peer: Peer, ends: Ends, now: Duration) -> Self {
+        let halves = http::Connection::new(Arc::clone(&service.parts.policy), peer.ip());
+        Self {
+            service: Arc::clone(service),
+            place: service.fresh_number(),
+            peer,
+            sender: peer,
+            ends,
+            reader: halves.reader,
+            writer: halves.writer,
+            head: ResponseHead::new(),
+            output: Output::default(),
+            stage: Stage::Receiving,
+            number: 0,
+            exchange: Exchange::default(),
+            pieces: VecDeque::new(),
+            held: 0,
+            accounted: 0,
+            waiters: Vec::new(),
+            read_paused: false,
+            eof: false,
+            kept: false,
+            flush_scheduled: false,
+            since: now,
+            deadline: now.saturating_add(service.parts.patience.head),
+            taking: None,
+        }
+    }
+
+    /// Bytes have come.
+    pub(super) fn receive(&mut self, protocol: &Bound<'_, Protocol>, data: &Bound<'_, PyBytes>, todo: &mut Todo) {
+        let (now, bytes) = (clock::monotonic(), data.as_bytes());
+        match self.stage {
+            Stage::Closed => return,
+            Stage::Lingering { end } => {
+                self.deadline = end.min(now.saturating_add(self.service.parts.patience.linger));
+                return;
+            }
+            Stage::Serving if self.reader.pass(bytes.len()) => {
+                self.held += bytes.len();
+                self.pieces.push_back(data.clone().unbind());
+                self.wake(todo);
+            }
+            _ => self.reader.receive(bytes),
+        }
+        if matches!(self.stage, Stage::Serving | Stage::Discarding { .. }) && self.deadline != Duration::MAX {
+            let pace = self.service.parts.patience.body;
+            self.deadline = pace.extend(self.deadline, now, bytes.len());
+        }
+        self.advance(protocol, now, todo);
+    }
+
+    /// The peer will send nothing more.
+    pub(super) fn receive_eof(&mut self, protocol: &Bound<'_, Protocol>, todo: &mut Todo) {
+        self.eof = true;
+        self.reader.receive_eof();
+        let now = clock::monotonic();
+        match self.stage {
+            Stage::Lingering { .. } => self.close(End::Close, todo),
+            _ => self.advance(protocol, now, todo),
+        }
+        if self.stage == Stage::Serving {
+            // It cannot be told from one that is gone.
+            self.wake(todo);
+            self.condemn(now);
+        }
+    }
+
+    /// What the bytes received amount to.
+    pub(super) fn advance(&mut self, protocol: &Bound<'_, Protocol>, now: Duration, todo: &mut Todo) {
+        loop {
+            let event = self.reader.next_event();
+            let goes_on = match self.stage {
+                Stage::Receiving => self.on_head(protocol, event, now, todo),
+                Stage::Serving => self.on_body(event, now, todo),
+                Stage::Discarding { left } => self.on_rest(event, left, now, todo),
+                Stage::Lingering { .. } | Stage::Closed => false,
+            };
+            if !goes_on {
+                return;
+            }
+        }
+    }
+
+    fn on_head(
+        &mut self,
+        protocol: &Bound<'_, Protocol>,
+        event: Result<Event, PeerError>,
+        now: Duration,
+        todo: &mut Todo,
+    ) -> bool {
+        match event {
+            Ok(Event::NeedData) => {
+                if self.kept && !self.reader.is_idle() {
+                    self.kept = false;
+                    self.deadline = now.saturating_add(self.service.parts.patience.head);
+                }
+                false
+            }
+            Ok(Event::Proxied) => {
+                self.heed_proxy(protocol.py());
+                true
+            }
+            Ok(Event::Head) => {
+                self.begin(protocol, now, todo);
+                true
+            }
+            Ok(Event::Body | Event::End | Event::Closed) => {
+                self.close(End::Close, todo);
+                false
+            }
+            Err(fault) => {
+                self.refuse(protocol.py(), &fault, now, todo);
+                false
+            }
+        }
+    }
+
+    fn on_body(&mut self, event: Result<Event, PeerError>, now: Duration, todo: &mut Todo) -> bool {
+        match event {
+            Ok(Event::Body) => {
+                self.wake(todo);
+                true
+            }
+            Ok(Event::End) => {
+                self.deadline = Duration::MAX;
+                if !self.exchange.body_told {
+                    self.wake(todo);
+                }
+                self.bound_reading(todo);
+                false
+            }
+            Ok(_) => {
+                self.bound_reading(todo);
+                false
+            }
+            Err(fault) => {
+                Python::attach(|py| self.cut(py, &fault, now, todo));
+                false
+            }
+        }
+    }
+
+    fn on_rest(
+        &mut self,
+        event: Result<Event, PeerError>,
+        left: usize,
+        now: Duration,
+        todo: &mut Todo,
+    ) -> bool {
+        match event {
+            Ok(Event::Body) => {
+                let here = self.reader.body().len();
+                self.reader.consume(here);
+                match left.checked_sub(here) {
+                    Some(left) => self.stage = Stage::Discarding { left },
+                    None => self.linger(now, todo),
+                }
+                true
+            }
+            Ok(Event::End) => self.next(now, todo),
+            Ok(Event::NeedData) => false,
+            Ok(_) | Err(_) => {
+                self.close(End::Close, todo);
+                false
+            }
+        }
+    }
+
+    fn heed_proxy(&mut self, py: Python<'_>) {
+        let addresses = self.reader.proxied().and_then(|proxied| proxied.addresses);
+        if let Some(addresses) = addresses {
+            self.sender = Peer::Ip(addresses.client);
+            let client = (addresses.client.ip().to_string(), addresses.client.port());
+            if let Ok(client) = client.into_pyobject(py) {
+                self.ends.client = client.into_any().unbind();
+            }
+        }
+    }
+
+    /// A request's head is there.
+    fn begin(&mut self, protocol: &Bound<'_, Protocol>, now: Duration, todo: &mut Todo) {
+        let py = protocol.py();
+        self.number += 1;
+        self.kept = false;
+        self.exchange = Exchange { began: now, ..Exchange::default() };
+        let keep = self.service.keeps();
+        let (service, Some(head)) = (&self.service, self.reader.head()) else { return };
+        self.writer.begin(&head, keep);
+        self.stage = Stage::Serving;
+        self.deadline = if head.has_body() {
+            now.saturating_add(service.parts.patience.body.limit)
+        } else {
+            Duration::MAX
+        };
+        if let Some(ids) = &service.parts.request_ids {
+            let id = ids.of(&head, service.scopes.trusts(self.peer));
+            self.writer.identify(&id);
+            self.exchange.id = Some(id);
+        }
+        self.exchange.kept = Some(service.parts.keeper.begin(head.method(), head.target(), now));
+        match self.prepare(py) {
+            Ok(start) => todo.start = Some(start),
+            Err(EnvironError::Peer(fault)) => self.refuse(py, &fault, now, todo),
+            Err(EnvironError::Python(error)) => {
+                log::error!("Cannot make a scope: {error}");
+                self.answer(py, 500, "", todo);
+            }
+        }
+    }
+
+    fn prepare(&mut self, py: Python<'_>) -> Result<Start, EnvironError> {
+        let service = &self.service;
+        let head = self.reader.head().ok_or_else(|| {
+            pyo3::exceptions::PyAssertionError::new_err("there is no request to serve")
+        })?;
+        let (scope, client) = service.scopes.http(py, &head, self.peer, &self.ends)?;
+        self.exchange.client = client;
+        if let Some(id) = &self.exchange.id {
+            service.scopes.identify(&scope, id)?;
+        }
+        if let Some(hooks) = &service.parts.hooks {
+            if hooks.wants_requests() {
+                let rules = service.scopes.rules(self.peer);
+                let request = Request::of(py, &head, &rules, (self.peer, self.sender))?;
+                self.exchange.seen = Some(Py::new(py, request)?);
+            }
+            hooks.count();
+        }
+        let seen = self.exchange.seen.as_ref().map(|seen| seen.clone_ref(py));
+        Ok(Start { number: self.number, scope: scope.unbind(), seen })
+    }
+
+    /// More than the application has asked for is not read.
+    pub(super) fn bound_reading(&mut self, todo: &mut Todo) {
+        let here = self.held + self.reader.body().len();
+        let crowded = self.service.hold(self.accounted, here);
+        self.accounted = here;
+        let most = self.service.parts.patience.request_buffer.max(1);
+        let full = here >= most || (crowded && here > EACH) || self.reader.pipelined().len() > PIPELINED;
+        if full && !self.read_paused && self.stage == Stage::Serving {
+            self.read_paused = true;
+            todo.reading = Some(false);
+            // The client is not to blame, so its time stands still.
+            self.deadline = Duration::MAX;
+        } else if !full && self.read_paused {
+            self.resume_reading(todo);
+        }
+    }
+
+    pub(super) fn resume_reading(&mut self, todo: &mut Todo) {
+        if std::mem::take(&mut self.read_paused) {
+            todo.reading = Some(true);
+            if self.stage == Stage::Serving && !self.reader.body_ended() {
+                self.deadline = clock::monotonic().saturating_add(self.service.parts.patience.body.limit);
+            }
+        }
+    }
+
+    /// Everybody who waits looks again.
+    pub(super) fn wake(&mut self, todo: &mut Todo) {
+        todo.wake.append(&mut self.waiters);
+    }
+
+    /// The application may go on without its client for a while.
+    pub(super) fn condemn(&self, now: Duration) {
+        if let Some(task) = self.exchange.task {
+            self.service.condemn(task, now.saturating_add(self.service.parts.grace));
+        }
+    }
+
+    /// The response is complete: what comes next on this connection.
+    pub(super) fn after_response(&mut self, now: Duration, todo: &mut Todo) {
+        self.wake(todo);
+        self.pieces.clear();
+        self.held = 0;
+        let (persistent, ended) = (self.writer.is_persistent(), self.reader.body_ended());
+        if persistent && ended {
+            self.next(now, todo);
+        } else if persistent && !self.eof && !self.reader.wants_continue() {
+            self.reader.consume(self.reader.body().len());
+            self.stage = Stage::Discarding { left: self.service.parts.patience.request_buffer };
+            self.deadline = now.saturating_add(self.service.parts.patience.body.limit);
+            self.resume_reading(todo);
+        } else if self.eof || (ended && self.reader.pipelined().is_empty()) {
+            self.close(End::Close, todo);
+        } else {
+            self.linger(now, todo);
+        }
+        self.bound_reading(todo);
+    }
+
+    /// Turns to the next request. False if there is none to turn to.
+    pub(super) fn next(&mut self, now: Duration, todo: &mut Todo) -> bool {
+        if !self.reader.next_request() {
+            self.linger(now, todo);
+            return false;
+        }
+        self.writer.await_request();
+        self.head.clear();
+        self.stage = Stage::Receiving;
+        self.kept = true;
+        self.since = now;
+        self.deadline = now.saturating_add(self.service.parts.keepalive);
+        self.resume_reading(todo);
+        !self.reader.is_idle() || self.eof
+    }
+
+    /// Closing under bytes that are still to come would reset the connection, and the client could lose the response
+    /// (RFC 9112 section 9.6): wait for the peer to close, for a while.
+    pub(super) fn linger(&mut self, now: Duration, todo: &mut Todo) {
+        let linger = self.service.parts.patience.linger;
+        if linger.is_zero() || self.eof {
+            return self.close(End::Close, todo);
+        }
+        self.reader.shed_body();
+        self.stage = Stage::Lingering { end: now.saturating_add(linger * LINGER_FACTOR) };
+        self.deadline = now.saturating_add(linger);
+        self.resume_reading(todo);
+        todo.end = Some(End::WriteEof);
+    }
+
+    /// Nothing more is to be done with the client.
+    pub(super) fn close(&mut self, end: End, todo: &mut Todo) {
+        self.stage = Stage::Closed;
+        self.deadline = Duration::MAX;
+        todo.end = Some(end);
+        todo.transport = self.output.close();
+        self.wake(todo);
+    }
+}
