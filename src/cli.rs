@@ -30,7 +30,7 @@ use crate::py::served::Served;
 use crate::py::surroundings::{self, Variables};
 use crate::sys::clock;
 use crate::sys::descriptors::open_standard_streams;
-use crate::worker::introduce;
+use crate::worker::{self, introduce};
 use crate::wsgi::SERVER_SOFTWARE;
 
 /// What a start or a reload without an application says.
@@ -274,7 +274,7 @@ fn start(
     if handover.is_none() {
         let version = py.version_info();
         let python = format!("Python {}.{}.{}", version.major, version.minor, version.patch);
-        let class = settings.workers.worker_class.as_str();
+        let class = settings.workers.class().as_str();
         greeting::begin(&settings, &logs, &format!("{python}, {class}"));
     }
     let mut lame = false;
@@ -303,6 +303,7 @@ fn preload(
     if !settings.mechanics.preload_app {
         return Ok(None);
     }
+    worker::patch(py, settings);
     let begun = clock::monotonic();
     let app = served.load(py, settings).inspect_err(LoadError::log)?;
     introduce(py, &served.name(py, settings), &app, begun);

@@ -37,6 +37,58 @@ class Draft:
     def check(self) -> None:
         """Look up what the values name."""
 
+class Engine:
+    """The clients of a worker, for a driver that runs its loop (rwsgi.workers.base)."""
+
+    def fileno(self) -> int:
+        """Readable when a turn is due."""
+    def limit(self) -> float | None:
+        """Seconds after which a turn is due in any case; None when it is time to leave."""
+    def turn(self) -> list[Callable[[], None]]:
+        """Do what is due, and return the requests that have come, as calls that serve one each."""
+    def wait_by(self, wait: Callable[[int, bool, float | None], bool]) -> None:
+        """How the application's calls wait for their client.
+
+        `wait(fd, for_writing, seconds)` lets others run until the descriptor is ready, and returns False if the time
+        passed first. Without it they block the thread.
+        """
+
+class Process:
+    """The life of a worker whose driver speaks to its clients itself."""
+
+    def fileno(self) -> int:
+        """Readable when `look` is due."""
+    def look(self) -> int:
+        """Prove that the loop runs, and heed signals and the like: 0 to go on, 1 to finish, 2 to leave at once."""
+    @property
+    def turn(self) -> float:
+        """Seconds after which `look` is due in any case."""
+    @property
+    def listeners(self) -> list[tuple[int, str]]:
+        """The descriptor and the URL of each listening socket; they do not block."""
+    @property
+    def cfg(self) -> Any:
+        """The settings, as hooks see them."""
+    @property
+    def application(self) -> Any: ...
+    def ready(self) -> None:
+        """The worker accepts connections."""
+    def stopping(self) -> None:
+        """The worker finishes what it has."""
+    def count(self) -> None:
+        """A request is about to be served (max_requests)."""
+    def serve(self, lane: int, method: str, target: bytes) -> None:
+        """The request is in the application: what the master tells of it if the worker dies."""
+    def idle(self, lane: int) -> None:
+        """It no longer is."""
+    @property
+    def draining(self) -> bool:
+        """Whether nobody else will take what waits in the queues of the sockets."""
+    def leave(self) -> bool:
+        """This worker accepts nothing more. True if no other does."""
+    def refuse_connections(self) -> None:
+        """Keep new connections off the sockets, for the last worker of all."""
+
 def main(argv: list[str]) -> int:
     """Run the server with these arguments (the program's name left out) and return its exit status."""
 

@@ -5,7 +5,7 @@
 //! that reads until short and parks only what is incomplete this costs nothing measurable and cannot lose an edge.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -84,6 +84,13 @@ impl Poller {
             Err(error) => return Err(error.into()),
         }
         Ok(())
+    }
+}
+
+/// Readable while something in it is ready, so that another loop can wait for all of it.
+impl AsFd for Poller {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.0.as_fd()
     }
 }
 

@@ -15,11 +15,13 @@ use nix::unistd::pipe2;
 use pyo3::prelude::*;
 
 use super::control::Control;
+use super::driven::Driver;
 use super::hooked::Hooked;
 use super::life::{self, Stop};
 use super::overdue::Overdue;
+use super::parts::Parts;
 use super::pool::{Parting, Pool};
-use super::reactor::{Parts, Reactor};
+use super::reactor::Reactor;
 use super::reloader::Reloader;
 use super::service::Service;
 use super::signals::{self, Surroundings};
@@ -146,6 +148,7 @@ fn serve(py: Python<'_>, mut boot: Boot) -> Result<Parting, Failure> {
     if boot.settings.debugging.spew {
         py.import("rwsgi.spew")?.call_method0("start")?;
     }
+    let driver = Driver::prepare(py, &boot.settings)?;
     let mut reloader = reloader(&boot)?;
     let callable = load_or_wait(py, &boot, reloader.as_mut())?;
     let (wakeup, wakeup_writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
@@ -153,28 +156,40 @@ fn serve(py: Python<'_>, mut boot: Boot) -> Result<Parting, Failure> {
     hooked.post_worker_init(py, &callable).map_err(Failure::Hook)?;
     hooked.context.follow_changes(py, &boot.logs);
     listen(&boot)?;
-    let (threads, supervised) = (boot.settings.workers.threads, boot.settings.workers.is_supervised());
-    let limit = boot.settings.workers.request_timeout;
     let policy = Arc::new(policy(&boot.settings)?);
     let service = service(py, &boot, callable, &policy)?;
+    let settings = Arc::clone(&boot.settings);
     let (parts, lifeline) = parts(boot, policy);
-    let mut control = Control { lifeline, wakeup, reloader };
-    let mut reactor = Reactor::new(parts)?;
+    let control = Control { lifeline, wakeup, reloader };
     hooked.worker.get().set_booted();
     // One that was asked to go while it booted has served nobody, and leaves without a word.
     if life::asked() == Stop::No {
         greeting::leave();
     }
-    let result = if supervised {
-        let overdue = Overdue::new(limit, threads);
-        Pool::new(reactor, service, (threads, overdue), wakeup_writer.try_clone()?)?.run(py, &mut control)?
-    } else {
-        single::run(py, &mut reactor, &service, &mut control)?;
-        Parting::Complete
+    let result = match driver {
+        Some(driver) => driver.serve(py, &settings, (parts, service, control), &hooked)?,
+        None => react(py, &settings, (parts, service, control), wakeup_writer.try_clone()?)?,
     };
     signals::stop_waking(py)?;
     drop(wakeup_writer);
     Ok(result)
+}
+
+/// Serves in the threads of the class, until it is time to leave.
+fn react(
+    py: Python<'_>,
+    settings: &Settings,
+    (parts, service, mut control): (Parts, Service, Control),
+    wakeup: OwnedFd,
+) -> Result<Parting, Failure> {
+    let mut reactor = Reactor::new(parts)?;
+    let (threads, limit) = (settings.workers.threads, settings.workers.request_timeout);
+    if settings.workers.is_supervised() {
+        let overdue = Overdue::new(limit, threads);
+        return Ok(Pool::new(reactor, service, (threads, overdue), wakeup)?.run(py, &mut control)?);
+    }
+    single::run(py, &mut reactor, &service, &mut control)?;
+    Ok(Parting::Complete)
 }
 
 /// Workers forked from one master must not draw the same random numbers.
@@ -242,8 +257,8 @@ fn service(
 ) -> Result<Service, Failure> {
     let settings = &boot.settings;
     let errors = Py::new(py, ErrorStream::new(Arc::clone(&boot.logs.error)))?;
-    let (workers, threads) = (settings.workers.workers, settings.workers.threads);
-    let concurrency = Concurrency { multithread: threads > 1, multiprocess: workers > 1 };
+    let (workers, multithread) = (settings.workers.workers, settings.workers.concurrency() > 1);
+    let concurrency = Concurrency { multithread, multiprocess: workers > 1 };
     let server = |listener| Server::new(py, listener, policy, &errors, concurrency);
     Ok(Service {
         servers: boot.listeners.iter().map(server).collect::<PyResult<Vec<_>>>()?,
@@ -271,7 +286,7 @@ fn parts(boot: Boot, policy: Arc<Policy>) -> (Parts, OwnedFd) {
         siblings: settings.workers.workers > 1 && shared,
         shared,
         graceful_timeout: settings.workers.graceful_timeout,
-        threads: settings.workers.threads,
+        threads: settings.workers.concurrency(),
         max_waiting_requests: settings.workers.max_waiting_requests,
         turn: turn(settings.workers.timeout),
         slot: boot.slot,

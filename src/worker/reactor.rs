@@ -11,7 +11,6 @@ mod stop;
 mod waiting;
 
 use std::collections::VecDeque;
-use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,14 +19,12 @@ use std::{io, mem};
 use super::buffers::{Buffers, Resume};
 use super::connection::{Connection, Phase, Step};
 use super::life::{self, Stop};
+use super::parts::Parts;
 use super::table::Table;
-use super::wear::Wear;
-use crate::http::{PeerError, Policy};
-use crate::net::Listener;
+use crate::http::PeerError;
 use crate::net::poller::{Events, Interest, Poller};
-use crate::scoreboard::{Scoreboard, SlotWriter, Stage};
+use crate::scoreboard::Stage;
 use crate::sys::clock;
-use crate::wsgi::Patience;
 use stop::Stopping;
 use waiting::Waiting;
 
@@ -40,32 +37,6 @@ const SWEEP: Duration = Duration::from_millis(250);
 pub(super) const SPECIAL: u64 = 1 << 63;
 /// Tokens from here on are not listeners either.
 pub(super) const CONTROL: u64 = SPECIAL | 1 << 32;
-
-/// What the reactor runs with.
-pub(super) struct Parts {
-    pub listeners: Arc<Vec<Listener>>,
-    pub policy: Arc<Policy>,
-    pub patience: Arc<Patience>,
-    pub slot: Arc<SlotWriter>,
-    pub scoreboard: Scoreboard,
-    /// One byte written here makes the master look at the scoreboard.
-    pub notice: Arc<OwnedFd>,
-    pub wear: Wear,
-    pub worker_connections: usize,
-    /// How long a client may keep its connection between requests; zero: not at all.
-    pub keepalive: Duration,
-    /// Siblings share the listeners: wake one of them per connection, and take turns.
-    pub siblings: bool,
-    /// Other processes hold the listeners too: what this one leaves in the queue is not lost.
-    pub shared: bool,
-    pub graceful_timeout: Duration,
-    /// That run the application, in this worker and in each sibling.
-    pub threads: usize,
-    /// Complete requests that may wait for a thread; zero: any number.
-    pub max_waiting_requests: usize,
-    /// The longest wait: the beat has to go on.
-    pub turn: Duration,
-}
 
 /// A request to be served by whoever holds it, who brings it back.
 pub(super) struct Job {
@@ -134,20 +105,13 @@ impl Reactor {
 
     /// Tells the master at once where this worker is in its life.
     pub(super) fn tell(&self, stage: Stage) {
-        self.parts.slot.set_stage(stage);
-        // A full pipe means that the master has enough notices to wake for.
-        let _ = nix::unistd::write(&self.parts.notice, b"!");
+        self.parts.tell(stage);
     }
 
     /// The worker asks to be replaced, if there is a reason, and serves on.
     pub(super) fn wear_out(&self, reason: Option<String>) {
-        if let Some(reason) = reason {
-            log::info!("{reason}");
-            // One that has been asked to go is replaced anyway.
-            if self.stopping.is_none() {
-                self.tell(Stage::Worn);
-            }
-        }
+        // One that has been asked to go is replaced anyway.
+        self.parts.wear_out(reason, self.stopping.is_none());
     }
 
     /// A thread that has a request of ours does not come back, it seems. The worker is to be replaced, and a stop does not
@@ -177,6 +141,11 @@ impl Reactor {
     /// Something is to be done without another wait.
     pub(super) fn has_work(&self) -> bool {
         !self.complete.is_empty() || !self.ready.is_empty()
+    }
+
+    /// The same, or accepting is to begin again.
+    pub(super) fn wants_turn(&self) -> bool {
+        self.has_work() || self.saturated || self.buffers.who_resumes() != Resume::Nobody
     }
 
     /// A wait is over.

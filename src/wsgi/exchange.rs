@@ -284,14 +284,29 @@ impl Exchange {
     }
 }
 
-/// Waits for a client without the interpreter, through whatever signals come, for `limit` at most. False when it passed
-/// first; raises what a signal's handler raised.
-pub(super) fn wait(
-    py: Python<'_>,
-    limit: Duration,
-    ready: impl Fn(Duration) -> io::Result<bool> + Sync,
-) -> PyResult<bool> {
+/// Longer than any loop counts.
+const FOR_EVER: Duration = Duration::from_secs(1 << 30);
+
+/// What a client is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Await {
+    Readable,
+    Writable,
+}
+
+/// Waits for a client, for `limit` at most: by the worker's loop, if that is Python's, or without the interpreter and
+/// through whatever signals come. False when the time passed first; raises what a signal's handler raised.
+pub(super) fn wait(py: Python<'_>, exchange: &Exchange, what: Await, limit: Duration) -> PyResult<bool> {
+    let stream = &exchange.stream;
+    if let Some(hub) = exchange.patience.hub().get() {
+        let seconds = (limit < FOR_EVER).then(|| limit.as_secs_f64());
+        return hub.call1(py, (stream.fd(), what == Await::Writable, seconds))?.extract(py);
+    }
     let end = clock::monotonic().saturating_add(limit);
+    let ready = |limit| match what {
+        Await::Readable => stream.block_until_readable(Some(limit)),
+        Await::Writable => stream.block_until_writable(Some(limit)),
+    };
     loop {
         match py.detach(|| ready(end.saturating_sub(clock::monotonic()))) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => py.check_signals()?,

@@ -11,7 +11,7 @@ use pyo3::exceptions::{PyOSError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
-use super::exchange::{Exchange, wait};
+use super::exchange::{Await, Exchange, wait};
 use crate::http::{Event, PeerError, RequestReader};
 use crate::sys::clock;
 
@@ -78,7 +78,7 @@ impl Input {
     fn wait(&self, py: Python<'_>) -> PyResult<bool> {
         let (left, began) = (Duration::from_nanos(self.left.load(Relaxed)), clock::monotonic());
         let allowance = self.exchange.allowance(left, began);
-        let ready = wait(py, allowance, |limit| self.exchange.stream.block_until_readable(Some(limit)))?;
+        let ready = wait(py, &self.exchange, Await::Readable, allowance)?;
         self.set_left(left.saturating_sub(clock::monotonic().saturating_sub(began)));
         Ok(ready)
     }

@@ -1,16 +1,19 @@
-//! How long clients are waited for, and how much is kept for them: the settings of the section "Clients" as one value.
+//! How long clients are waited for, by whom, and how much is kept for them: the settings of the section "Clients" as one value.
 //!
 //! Owns the arithmetic of a pace. Reads no clock. Read next: `worker/connection.rs`, `input.rs` and `response.rs`, where
 //! it is obeyed.
 
+use std::sync::OnceLock;
 use std::time::Duration;
+
+use pyo3::prelude::*;
 
 use crate::config::Settings;
 
 /// Longer than anything lasts. Added to a point of time it must saturate.
 const FOR_EVER: Duration = Duration::MAX;
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Patience {
     /// For a whole head.
     pub head: Duration,
@@ -27,6 +30,8 @@ pub struct Patience {
     pub response_buffer: usize,
     /// Bytes of all bodies, and of all responses, of a worker.
     pub worker_buffers: usize,
+    /// How a call waits where the worker's loop is Python's; it blocks its thread otherwise.
+    hub: OnceLock<Py<PyAny>>,
 }
 
 /// How slow a client may be: a reserve of time that is used up by waiting and filled up by bytes.
@@ -71,7 +76,7 @@ impl Patience {
             body: Pace::new(clients.request_body_timeout, clients.request_body_min_rate),
             send: Pace::new(clients.send_timeout, clients.send_min_rate),
             linger: clients.linger_timeout,
-            application: if settings.workers.threads > 1 {
+            application: if settings.workers.concurrency() > 1 {
                 FOR_EVER
             } else {
                 // What the application itself does takes time as well.
@@ -83,7 +88,18 @@ impl Patience {
                 0 => usize::MAX,
                 limit => limit,
             },
+            hub: OnceLock::new(),
         }
+    }
+
+    /// Calls of the application wait by `wait(fd, for_writing, seconds)` from now on.
+    pub fn wait_by(&self, wait: Py<PyAny>) {
+        // A worker has one loop.
+        let _ = self.hub.set(wait);
+    }
+
+    pub(super) const fn hub(&self) -> &OnceLock<Py<PyAny>> {
+        &self.hub
     }
 }
 

@@ -12,7 +12,7 @@ use std::{io, mem};
 
 use pyo3::prelude::*;
 
-use super::exchange::{Exchange, wait};
+use super::exchange::{Await, Exchange, wait};
 use crate::http::{Finish, ResponseHead, ResponseWriter, http_date};
 use crate::net::{Held, Sent, Stream};
 use crate::sys::clock;
@@ -265,8 +265,7 @@ impl Response {
         if allowance.is_zero() {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read the response"));
         }
-        wait(py, allowance.min(LOOK), |limit| stream.block_until_writable(Some(limit)))
-            .map_err(io::Error::other)?;
+        wait(py, exchange, Await::Writable, allowance.min(LOOK)).map_err(io::Error::other)?;
         let left = left.saturating_sub(clock::monotonic().saturating_sub(began));
         self.left = Some(pace.after(left, self.taken(stream).saturating_sub(before)));
         Ok(())

@@ -153,54 +153,7 @@ choice! {
     ReloadEngine { Auto = "auto", Poll = "poll", Inotify = "inotify" } else |_: &str| Err(Reject::Kind)
 }
 
-choice! {
-    /// What a worker does with its connections.
-    WorkerClass {
-        Sync = "sync",
-        Gthread = "gthread",
-    } else other_worker_class
-}
-
-/// Worker classes that are to come, by gunicorn's names.
-const TO_COME: [&str; 6] = ["gevent", "gevent_wsgi", "gevent_pywsgi", "eventlet", "tornado", "asgi"];
-
-/// gunicorn's classes, as they are named in Python.
-const CLASSES: [(&str, &str); 8] = [
-    ("gunicorn.workers.sync.SyncWorker", "sync"),
-    ("gunicorn.workers.gthread.ThreadWorker", "gthread"),
-    ("gunicorn.workers.ggevent.GeventWorker", "gevent"),
-    ("gunicorn.workers.ggevent.GeventPyWSGIWorker", "gevent_pywsgi"),
-    ("gunicorn.workers.geventlet.EventletWorker", "eventlet"),
-    ("gunicorn.workers.gtornado.TornadoWorker", "tornado"),
-    ("gunicorn.workers.gasgi.ASGIWorker", "asgi"),
-    ("uvicorn.workers.UvicornWorker", "asgi"),
-];
-
-impl WorkerClass {
-    /// The short name of a class of gunicorn's, given as `package.module.Class`.
-    pub fn short_name(path: &str) -> Option<&'static str> {
-        CLASSES.iter().find(|(class, _)| path.eq_ignore_ascii_case(class)).map(|(_, name)| *name)
-    }
-}
-
-/// gunicorn's other names for its own classes.
-fn other_worker_class(text: &str) -> Result<WorkerClass, Reject> {
-    let name = text.strip_prefix("egg:gunicorn#").unwrap_or(text);
-    let name = WorkerClass::short_name(name).unwrap_or(name);
-    if let Some(class) = WorkerClass::ALL.iter().find(|class| class.as_str() == name) {
-        return Ok(*class);
-    }
-    let unsupported = |what: &str| Err(Reject::Unsupported(format!("{what}; use 'sync' or 'gthread'")));
-    if TO_COME.contains(&name) {
-        return unsupported("this worker class is not supported yet");
-    }
-    if text.contains(['.', ':', '<']) {
-        return unsupported("worker classes of your own are not supported");
-    }
-    Err(Reject::Kind)
-}
-
-fn one_of(mut choices: impl DoubleEndedIterator<Item = &'static str>) -> String {
+pub(super) fn one_of(mut choices: impl DoubleEndedIterator<Item = &'static str>) -> String {
     let last = choices.next_back().unwrap_or_default();
     let rest: Vec<&str> = choices.collect();
     if rest.is_empty() { last.to_owned() } else { format!("{} or {last}", rest.join(", ")) }
@@ -215,42 +168,6 @@ mod tests {
         assert_eq!(Level::parse(&Raw::from("WARNING")), Ok(Level::Warning));
         assert_eq!(Level::parse(&Raw::from("loud")), Err(Reject::Kind));
         assert_eq!(Level::allowed(), "debug, info, warning, error or critical");
-    }
-
-    #[test]
-    fn worker_classes_to_come_are_told_from_typing_errors() {
-        for name in ["gevent", "gevent_wsgi", "eventlet", "tornado", "asgi"] {
-            assert!(matches!(WorkerClass::parse(&Raw::from(name)), Err(Reject::Unsupported(_))), "{name}");
-        }
-        assert_eq!(WorkerClass::parse(&Raw::from("gtread")), Err(Reject::Kind));
         assert_eq!(Level::parse(&Raw::Callable("<class 'a.Debug'>".into())), Err(Reject::Kind));
-    }
-
-    #[test]
-    fn a_worker_class_may_be_named_as_gunicorn_names_it() {
-        let parse = |name: &str| match WorkerClass::parse(&Raw::from(name)) {
-            Ok(class) => class.as_str().to_owned(),
-            Err(Reject::Unsupported(reason)) => reason,
-            Err(other) => format!("{other:?}"),
-        };
-        let later = "not supported yet";
-        let own = "worker classes of your own are not supported; use 'sync' or 'gthread'";
-        for (name, meant) in [
-            ("gunicorn.workers.sync.SyncWorker", "sync"),
-            ("egg:gunicorn#sync", "sync"),
-            ("gunicorn.workers.ggevent.GeventWorker", later),
-            ("gunicorn.workers.ggevent.GeventPyWSGIWorker", later),
-            ("gunicorn.workers.gthread.ThreadWorker", "gthread"),
-            ("egg:gunicorn#tornado", later),
-            ("uvicorn.workers.UvicornWorker", later),
-            ("shop.workers.Own", own),
-            ("egg:shop#own", own),
-        ] {
-            assert!(parse(name).contains(meant), "{name}: {}", parse(name));
-            let class = Raw::Callable(format!("<class '{name}'>"));
-            assert_eq!(WorkerClass::parse(&class), WorkerClass::parse(&Raw::from(name)), "{class}");
-        }
-        let function = Raw::Callable("<function choose>".into());
-        assert_eq!(WorkerClass::parse(&function), Err(Reject::Unsupported(own.to_owned())));
     }
 }

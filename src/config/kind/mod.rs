@@ -12,10 +12,11 @@ mod list;
 mod logging;
 mod number;
 mod text;
+mod worker_class;
 
 pub use choice::{
     AsgiLifespan, AsgiLoop, Cleartext, Facility, HeaderMap, HttpParser, Level, Protocol, ProxyProtocol,
-    ReloadEngine, WorkerClass,
+    ReloadEngine,
 };
 pub use endpoint::{Endpoint, StatsdServer, SyslogServer, UnixKind};
 pub use hook::{Hook, HookRef};
@@ -23,6 +24,7 @@ pub use list::{Binds, HeaderNames, Networks, PasteVariables, SchemeHeaders, Sear
 pub use logging::{Dictionary, LoggerClass};
 pub use number::{Bytes, Constant, Count, Mode, Seconds, Size, Threads};
 pub use text::{Account, Directory, Flag, OptionalFlag, OptionalPath, OptionalText, PasteUri, Text};
+pub use worker_class::WorkerClass;
 
 use super::raw::Raw;
 

@@ -131,20 +131,34 @@ section! {
 
 impl Workers {
     /// The class that serves: `sync` has one thread.
-    pub fn class(&self) -> WorkerClass {
-        if self.threads > 1 { WorkerClass::Gthread } else { self.worker_class }
+    pub fn class(&self) -> &WorkerClass {
+        match &self.worker_class {
+            WorkerClass::Sync if self.threads > 1 => &WorkerClass::Gthread,
+            class => class,
+        }
     }
 
     /// Whether somebody looks after a worker while all its threads are in the application.
     pub fn is_supervised(&self) -> bool {
-        self.threads > 1 || !self.request_timeout.is_zero() || self.max_waiting_requests > 0
+        let watched = !self.request_timeout.is_zero() || self.max_waiting_requests > 0;
+        !self.is_driven() && (self.threads > 1 || watched)
+    }
+
+    /// Whether a class in Python runs its loop, which serves as many requests at a time as there are connections.
+    pub fn is_driven(&self) -> bool {
+        self.class().driver().is_some()
+    }
+
+    /// How many requests may be in the application at a time.
+    pub fn concurrency(&self) -> usize {
+        if self.is_driven() { self.worker_connections.max(1) } else { self.threads }
     }
 
     /// How long a client may keep its connection between requests; zero: not at all.
     pub fn keeps(&self) -> Duration {
         match self.class() {
             WorkerClass::Sync => Duration::ZERO,
-            WorkerClass::Gthread => self.keepalive,
+            _ => self.keepalive,
         }
     }
 }

@@ -1,0 +1,246 @@
+//! The reactor for a driver in Python: one descriptor to wait for, and one call that returns the requests to serve.
+//!
+//! ```text
+//!   while (seconds := engine.limit()) is not None:
+//!       ... until engine.fileno() is readable, or for so many seconds ...
+//!       for task in engine.turn():
+//!           ... task(), beside the loop ...
+//! ```
+//!
+//! A task is a call that serves one request from beginning to end; the driver decides where it runs. Tasks that finish
+//! while somebody is inside the reactor wait for the next turn: its lock is only ever tried, because a logger written in
+//! Python may switch to another greenlet while it is held. Read next: `../reactor.rs`, `../single.rs`.
+
+use std::collections::BTreeSet;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
+use std::{io, mem};
+
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+
+use crate::net::poller::{Events, Interest, Poller};
+use crate::scoreboard::Stage;
+use crate::sys::clock;
+use crate::worker::connection::Step;
+use crate::worker::control::Control;
+use crate::worker::reactor::{CONTROL, Job, Reactor};
+use crate::worker::service::Service;
+
+const NUDGE: u64 = CONTROL + 16;
+
+#[pyclass(frozen, module = "rwsgi._rwsgi")]
+pub(in crate::worker) struct Engine {
+    reactor: Mutex<Reactor>,
+    poller: Arc<Poller>,
+    /// The main greenlet's, with room for what a wait reports.
+    control: Mutex<(Control, Events)>,
+    service: Service,
+    /// Requests that were served while the reactor was not to be had.
+    served: Mutex<Vec<Served>>,
+    /// Written to when a turn is due though nothing happened on a socket.
+    nudge: EventFd,
+    lanes: Mutex<Lanes>,
+    /// Requests in the application, and how many there may be.
+    running: AtomicUsize,
+    most: usize,
+    began: AtomicBool,
+}
+
+struct Served {
+    job: Job,
+    step: Step,
+    now: Duration,
+}
+
+impl Engine {
+    pub(in crate::worker) fn new(reactor: Reactor, service: Service, control: Control) -> io::Result<Self> {
+        let poller = Arc::clone(reactor.poller());
+        let nudge = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
+        poller.add(nudge.as_fd(), NUDGE, Interest::Readable)?;
+        control.watch(&poller)?;
+        Ok(Self {
+            most: reactor.parts().threads,
+            reactor: Mutex::new(reactor),
+            poller,
+            control: Mutex::new((control, Events::new())),
+            service,
+            served: Mutex::default(),
+            nudge,
+            lanes: Mutex::default(),
+            running: AtomicUsize::new(0),
+            began: AtomicBool::new(false),
+        })
+    }
+
+    /// Signals, the master's end, edited files; then what is ready on the sockets is noted.
+    fn look(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(mut control) = tried(&self.control) else {
+            return Err(PyRuntimeError::new_err("the loop runs already"));
+        };
+        let (control, events) = &mut *control;
+        self.poller.wait(Duration::ZERO, events)?;
+        let now = clock::monotonic();
+        self.service.slot.beat(now);
+        if events.tokens().any(|token| token == NUDGE) {
+            let _ = self.nudge.read();
+        }
+        control.look(py, &self.poller, events, now);
+        if let Some(mut reactor) = tried(&self.reactor) {
+            if !self.began.swap(true, Relaxed) {
+                reactor.tell(Stage::Ready);
+            }
+            reactor.note(events, now);
+            self.take_back(&mut reactor);
+        }
+        Ok(())
+    }
+
+    fn take_back(&self, reactor: &mut Reactor) {
+        let served = mem::take(&mut *self.served.lock().unwrap_or_else(PoisonError::into_inner));
+        for Served { job, step, now } in served {
+            reactor.finish(job, step, now);
+        }
+    }
+
+    /// A request to serve. The reactor is left between two of them.
+    fn next(&self) -> Option<Job> {
+        let mut reactor = tried(&self.reactor)?;
+        if self.running.load(Relaxed) >= self.most {
+            reactor.next_without_serving();
+            return None;
+        }
+        let job = reactor.next()?;
+        self.running.fetch_add(1, Relaxed);
+        Some(job)
+    }
+
+    /// A request was served, or will not be.
+    fn finish(&self, served: Served) {
+        self.running.fetch_sub(1, Relaxed);
+        let Some(mut reactor) = tried(&self.reactor) else {
+            self.served.lock().unwrap_or_else(PoisonError::into_inner).push(served);
+            return self.nudge();
+        };
+        reactor.finish(served.job, served.step, served.now);
+        if reactor.wants_turn() {
+            self.nudge();
+        }
+    }
+
+    fn nudge(&self) {
+        // A counter that is full wakes as well.
+        let _ = self.nudge.write(1);
+    }
+
+    fn serve(&self, py: Python<'_>, mut job: Job) {
+        let lane = self.lanes.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (step, now) = self.service.serve(py, lane, &mut job);
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).give(lane);
+        self.finish(Served { job, step, now });
+    }
+}
+
+#[pymethods]
+impl Engine {
+    /// Readable when a turn is due.
+    fn fileno(&self) -> RawFd {
+        self.poller.as_fd().as_raw_fd()
+    }
+
+    /// Seconds after which a turn is due in any case; `None` when it is time to leave.
+    fn limit(&self) -> Option<f64> {
+        let Some(mut reactor) = tried(&self.reactor) else { return Some(0.0) };
+        (!reactor.is_done()).then(|| reactor.wait_limit().as_secs_f64())
+    }
+
+    /// Does what is due, and returns the requests that have come.
+    fn turn(slf: &Bound<'_, Self>) -> PyResult<Vec<Py<Task>>> {
+        let engine = slf.get();
+        engine.look(slf.py())?;
+        let mut tasks = Vec::new();
+        while let Some(job) = engine.next() {
+            tasks.push(Task::new(slf, job)?);
+        }
+        if let Some(mut reactor) = tried(&engine.reactor) {
+            reactor.look_after_time();
+        }
+        crate::log::catch_up();
+        Ok(tasks)
+    }
+
+    /// How calls of the application wait for a client: `wait(fd, for_writing, seconds)` returns whether the descriptor is
+    /// ready, or the time has passed. Once, before the first turn.
+    fn wait_by(&self, wait: Py<PyAny>) -> PyResult<()> {
+        let reactor = tried(&self.reactor).ok_or_else(|| PyRuntimeError::new_err("the loop runs already"))?;
+        reactor.parts().patience.wait_by(wait);
+        Ok(())
+    }
+}
+
+/// A request that waits to be served, by a call without arguments.
+#[pyclass(frozen, freelist = 64, module = "rwsgi._rwsgi")]
+pub(in crate::worker) struct Task {
+    engine: Py<Engine>,
+    job: Mutex<Option<Job>>,
+}
+
+impl Task {
+    fn new(engine: &Bound<'_, Engine>, job: Job) -> PyResult<Py<Self>> {
+        let task = Self { engine: engine.clone().unbind(), job: Mutex::new(Some(job)) };
+        Py::new(engine.py(), task)
+    }
+
+    fn take(&self) -> Option<Job> {
+        self.job.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+#[pymethods]
+impl Task {
+    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
+        let job = self.take().ok_or_else(|| PyRuntimeError::new_err("this request was served already"))?;
+        self.engine.get().serve(py, job);
+        Ok(())
+    }
+}
+
+impl Drop for Task {
+    /// Nobody will serve it: whoever was to was killed first.
+    fn drop(&mut self) {
+        if let Some(job) = self.take() {
+            self.engine.get().finish(Served { job, step: Step::Close, now: clock::monotonic() });
+        }
+    }
+}
+
+/// Numbers for requests that run at the same time, the lowest first: the scoreboard has room for some dozens.
+#[derive(Default)]
+struct Lanes {
+    free: BTreeSet<usize>,
+    used: usize,
+}
+
+impl Lanes {
+    fn take(&mut self) -> usize {
+        self.free.pop_first().unwrap_or_else(|| {
+            self.used += 1;
+            self.used - 1
+        })
+    }
+
+    fn give(&mut self, lane: usize) {
+        self.free.insert(lane);
+    }
+}
+
+fn tried<T>(lock: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match lock.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}

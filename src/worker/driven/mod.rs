@@ -1,0 +1,112 @@
+//! Worker classes that are driven from Python: gevent and its like, and a program's own.
+//!
+//! The driver, a class in `rwsgi.workers`, owns the loop: how to wait, and how to run something beside it. Everything
+//! else is the same Rust as for the other classes. A driver of WSGI applications gets an [`Engine`], which is the reactor
+//! as one descriptor to wait for and one call that returns requests to serve. One that speaks for itself gets a
+//! [`Process`]: the life of the worker without the clients.
+//!
+//! Must never hold a lock that a call from Python waits for while Python runs (I8): a greenlet can be switched in the middle
+//! of any Python code, with our frames below it. Read next: `engine.rs`, `python/rwsgi/workers/base.py`.
+
+mod engine;
+mod process;
+
+use std::sync::Arc;
+
+use pyo3::exceptions::{PyImportError, PyTypeError};
+use pyo3::prelude::*;
+
+pub(super) use engine::Engine;
+pub(super) use process::Process;
+
+use super::control::Control;
+use super::hooked::Hooked;
+use super::life::{self, Stop};
+use super::parts::Parts;
+use super::pool::Parting;
+use super::reactor::Reactor;
+use super::service::Service;
+use crate::config::Settings;
+use crate::config::kind::WorkerClass;
+use crate::py::bridge;
+
+/// An object of the worker class.
+pub(super) struct Driver {
+    worker: Py<PyAny>,
+}
+
+impl Driver {
+    /// Imports the class, if it is one of Python's, and lets it patch what it wants before the application is loaded. The
+    /// error is a line for the terminal.
+    pub(super) fn prepare(py: Python<'_>, settings: &Settings) -> Result<Option<Self>, String> {
+        let class = settings.workers.class();
+        let Some(path) = class.driver() else { return Ok(None) };
+        let worker = make(py, path).map_err(|error| reason(py, class, &error))?;
+        let patched = worker.call_method0("patch");
+        patched.map_err(|error| format!("the worker class {} cannot patch: {error}", class.as_str()))?;
+        Ok(Some(Self { worker: worker.unbind() }))
+    }
+
+    /// Runs the loop until it is time to leave.
+    pub(super) fn serve(
+        &self,
+        py: Python<'_>,
+        settings: &Settings,
+        (parts, service, control): (Parts, Service, Control),
+        hooked: &Arc<Hooked>,
+    ) -> PyResult<Parting> {
+        let with = if settings.workers.class().speaks_wsgi() {
+            Bound::new(py, Engine::new(Reactor::new(parts)?, service, control)?)?.into_any()
+        } else {
+            let application = service.application.callable;
+            Bound::new(py, Process::new(parts, control, Arc::clone(hooked), application)?)?.into_any()
+        };
+        match self.worker.bind(py).call_method1("run", (with,)) {
+            // A signal's handler ends whatever runs.
+            Err(_) if life::asked() == Stop::Quick => {}
+            Err(error) => {
+                bridge::tell(
+                    py,
+                    &format!("The worker class {} failed", settings.workers.class().as_str()),
+                    &error,
+                );
+                return Err(error);
+            }
+            Ok(_) => {}
+        }
+        Ok(Parting::Complete)
+    }
+}
+
+/// In the master, before it loads the application for all workers. What keeps it from working is the first worker's to
+/// tell.
+pub fn patch(py: Python<'_>, settings: &Settings) {
+    if let Err(error) = Driver::prepare(py, settings) {
+        log::debug!("Cannot patch before the application is loaded: {error}");
+    }
+}
+
+fn make<'py>(py: Python<'py>, path: &str) -> PyResult<Bound<'py, PyAny>> {
+    let (module, name) =
+        path.rsplit_once('.').ok_or_else(|| PyImportError::new_err("it is not in a module"))?;
+    let class = py.import(module)?.getattr(name)?;
+    let base = py.import("rwsgi.workers.base")?.getattr("Worker")?;
+    let is_worker = py.import("builtins")?.call_method1("issubclass", (&class, base));
+    if !is_worker.and_then(|is| is.is_truthy()).unwrap_or(false) {
+        return Err(PyTypeError::new_err("it does not derive from rwsgi.workers.base.Worker"));
+    }
+    class.call0()
+}
+
+fn reason(py: Python<'_>, class: &WorkerClass, error: &PyErr) -> String {
+    let name = class.as_str();
+    let missing = error.value(py).getattr("name").and_then(|name| name.extract::<String>());
+    match class.package() {
+        Some(package)
+            if error.is_instance_of::<PyImportError>(py) && missing.is_ok_and(|it| it == package) =>
+        {
+            format!("the worker class {name} needs a package: pip install 'rwsgi[{name}]'")
+        }
+        _ => format!("the worker class {name} cannot be used: {error}"),
+    }
+}
