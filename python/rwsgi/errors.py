@@ -16,3 +16,7 @@ class ConfigError(ValueError):
 
 class AppImportError(Exception):
     """There is no such application."""
+
+
+class BootError(Exception):
+    """A worker cannot begin to serve. The message is complete, and the server stops."""

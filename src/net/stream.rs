@@ -57,6 +57,11 @@ impl Stream {
         self.socket.as_raw_fd()
     }
 
+    /// For whoever reads and writes it in another way.
+    pub fn into_fd(self) -> OwnedFd {
+        self.socket
+    }
+
     /// Reads what is there: `None` when nothing is, `Some(0)` at the end.
     pub fn read(&self, into: &mut [u8]) -> io::Result<Option<usize>> {
         loop {

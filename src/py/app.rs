@@ -7,7 +7,6 @@ use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFunction, PyModule, PyTuple};
 
-use super::asgi::is_asgi;
 use super::failure::{Fault, LoadError};
 use super::hint;
 
@@ -55,7 +54,7 @@ fn judge(
     if !application.is_callable() {
         return Err(Fault::hinted("Application object must be callable.", hint()));
     }
-    if is_asgi(application)? { Err(Fault::Asgi) } else { Ok(()) }
+    Ok(())
 }
 
 /// `a function in /srv/shop.py`, for the person who started it.

@@ -1,20 +1,50 @@
-//! Tells an ASGI application from a WSGI one, by its signature.
+//! Tells an ASGI application from a WSGI one, by its signature, and whether the worker class can serve it.
 //!
-//! Owns the judgement. Must never take a WSGI application for anything else: what calls itself a coroutine and still
-//! takes two arguments, or tells nothing of its arguments, passes. Read next: `app.rs`.
+//! Owns the judgement. Must never take an application for what it is not: what calls itself a coroutine and still takes
+//! two arguments, or tells nothing of its arguments, passes as either. Read next: `served.rs`.
 
 use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
 
+use super::failure::Fault;
+use crate::config::kind::WorkerClass;
+use crate::config::{Origin, Settings};
+
 /// CO_COROUTINE of the `inspect` module, which is asked only about what has it: importing it costs every worker.
 const COROUTINE: u32 = 0x80;
 
+/// Whether the worker class of `settings` can serve `app`. Where none was chosen, an ASGI application chooses its own.
+pub(super) fn check(app: &Bound<'_, PyAny>, settings: &Settings) -> Result<(), Fault> {
+    let class = settings.workers.class();
+    if *class == WorkerClass::Asgi {
+        return if is_wsgi(app)? { Err(Fault::Wsgi) } else { Ok(()) };
+    }
+    if is_chosen(settings) && is_asgi(app)? { Err(Fault::Asgi(class.as_str().to_owned())) } else { Ok(()) }
+}
+
+/// Whether `app`, which passed the check, is to be served by another class than that of `settings`.
+pub fn chooses(app: &Bound<'_, PyAny>, settings: &Settings) -> bool {
+    *settings.workers.class() != WorkerClass::Asgi && !is_chosen(settings) && is_asgi(app).unwrap_or(false)
+}
+
+fn is_chosen(settings: &Settings) -> bool {
+    ["worker_class", "threads"].iter().any(|name| *settings.origin(name) != Origin::Default)
+}
+
 /// `async def app(scope, receive, send)`, an object that is called so, or a class of such objects.
-pub(super) fn is_asgi(app: &Bound<'_, PyAny>) -> PyResult<bool> {
-    // What raises while it is looked at is none of ours to judge; a signal's SystemExit is for somebody else.
-    judge(app)
-        .or_else(|error| if error.is_instance_of::<PyException>(app.py()) { Ok(false) } else { Err(error) })
+fn is_asgi(app: &Bound<'_, PyAny>) -> PyResult<bool> {
+    lenient(app.py(), judge(app))
+}
+
+/// What can be called with two arguments, and not with three.
+fn is_wsgi(app: &Bound<'_, PyAny>) -> PyResult<bool> {
+    lenient(app.py(), binds(app, 3).and_then(|asgi| Ok(!asgi && binds(app, 2)?)))
+}
+
+/// What raises while it is looked at is none of ours to judge; a signal's SystemExit is for somebody else.
+fn lenient(py: Python<'_>, judged: PyResult<bool>) -> PyResult<bool> {
+    judged.or_else(|error| if error.is_instance_of::<PyException>(py) { Ok(false) } else { Err(error) })
 }
 
 fn judge(app: &Bound<'_, PyAny>) -> PyResult<bool> {

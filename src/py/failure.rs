@@ -20,7 +20,6 @@ const RAISED: i32 = 3;
 const REFUSED: i32 = 4;
 
 const LINE: usize = 300;
-const ASGI: &str = "the asgi worker, which would serve it, does not exist yet in rwsgi.";
 
 /// What went wrong, before it is put into words.
 #[derive(Debug)]
@@ -28,7 +27,10 @@ pub(super) enum Fault {
     Raised(PyErr),
     Refused { reason: String, hint: Option<String> },
     MissingAttribute { reason: String, name: String, module: Option<Py<PyModule>> },
-    Asgi,
+    /// An ASGI application, for a class that serves WSGI.
+    Asgi(String),
+    /// The other way round.
+    Wsgi,
 }
 
 impl Fault {
@@ -70,9 +72,13 @@ impl LoadError {
                 let hint = module.and_then(|module| hint::of_missing_name(module.bind(py), &name));
                 (REFUSED, cannot(reason), Vec::from_iter(hint), None)
             }
-            Fault::Asgi => {
-                let first = format!("{spec} is an ASGI application; {ASGI}");
+            Fault::Asgi(class) => {
+                let first = format!("{spec} is an ASGI application; the worker class {class} serves WSGI.");
                 (REFUSED, first, vec![hint::of_asgi(spec)], None)
+            }
+            Fault::Wsgi => {
+                let first = format!("{spec} is a WSGI application; the worker class asgi serves ASGI.");
+                (REFUSED, first, vec![hint::OF_WSGI.to_owned()], None)
             }
             Fault::Raised(error) => {
                 let mut rest: Vec<String> = places(py, &error).iter().map(Place::to_string).collect();

@@ -154,16 +154,21 @@ fn of_module(expression: &str, module: &Bound<'_, PyModule>) -> Option<String> {
     Some(format!("{expression} is the module {file}{}", meant.unwrap_or_default()))
 }
 
-/// An ASGI application that was given to a WSGI server.
+/// A WSGI application that was given to the class for ASGI.
+pub(super) const OF_WSGI: &str =
+    "Choose another worker class, such as gthread, or none (-k, worker_class): then the application decides.";
+
+/// An ASGI application that was given to a class for WSGI.
 pub(super) fn of_asgi(spec: &str) -> String {
+    let choose = "Choose the worker class asgi, or none (-k, worker_class): then the application decides.";
     let module = spec.split(':').next().unwrap_or(spec);
     if let Some(project) = module.strip_suffix(".asgi") {
         let wsgi = format!("{}/wsgi.py", project.replace('.', "/"));
         if Path::new(&wsgi).is_file() {
-            return format!("The same project as a WSGI application: rwsgi {project}.wsgi");
+            return format!("{choose} The same project as a WSGI application: {project}.wsgi");
         }
     }
-    "An adapter makes a WSGI application of it, such as a2wsgi: application = ASGIMiddleware(app)".to_owned()
+    choose.to_owned()
 }
 
 /// The command line that was probably meant by one without an application.
@@ -177,14 +182,10 @@ pub fn of_nothing(py: Python<'_>) -> String {
         let spec = format!("{module}:{}", candidate.expression);
         if spec.ends_with(')') { format!("rwsgi '{spec}'") } else { format!("rwsgi {spec}") }
     };
-    let wsgi: Vec<String> = found.iter().filter(|(_, found)| !found.is_asgi).map(command).collect();
-    match (wsgi.as_slice(), found.first()) {
-        ([], Some((module, asgi))) => {
-            format!("{module}:{} is an ASGI application, which rwsgi cannot serve yet.", asgi.expression)
-        }
-        ([], None) => "Name it as MODULE:CALLABLE, for example: rwsgi hello:app".to_owned(),
-        (commands, _) => format!("Perhaps: {}", commands.join(", or ")),
+    if found.is_empty() {
+        return "Name it as MODULE:CALLABLE, for example: rwsgi hello:app".to_owned();
     }
+    format!("Perhaps: {}", found.iter().map(command).collect::<Vec<_>>().join(", or "))
 }
 
 /// The package with the settings, beside manage.py.

@@ -3,7 +3,7 @@
 //! Lower modules know nothing of Python and build without it. Read next: `config_file.rs`, `app.rs`.
 
 pub mod app;
-mod asgi;
+pub mod asgi;
 pub mod bridge;
 mod config_failure;
 pub mod config_file;

@@ -7,7 +7,6 @@ use pyo3::exceptions::PyModuleNotFoundError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::asgi::is_asgi;
 use super::failure::{Fault, LoadError};
 use crate::config::PasteApp;
 
@@ -51,5 +50,5 @@ fn judge(made: &Bound<'_, PyAny>, app: &PasteApp) -> Result<(), Fault> {
     if !made.is_callable() {
         return Err(Fault::refused("Application object must be callable."));
     }
-    if is_asgi(made)? { Err(Fault::Asgi) } else { Ok(()) }
+    Ok(())
 }

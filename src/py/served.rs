@@ -8,6 +8,7 @@
 use pyo3::prelude::*;
 
 use super::app;
+use super::asgi;
 use super::config_file::Objects;
 use super::draft::Draft;
 use super::failure::{Fault, LoadError};
@@ -45,11 +46,14 @@ impl Served {
     }
 
     pub fn load(&self, py: Python<'_>, settings: &Settings) -> Result<Py<PyAny>, LoadError> {
-        match (&self.preloaded, &self.embedder) {
-            (Some(application), _) => Ok(application.clone_ref(py)),
-            (None, Some(embedder)) => embedder.load(py),
-            (None, None) => load(py, settings),
-        }
+        let application = match (&self.preloaded, &self.embedder) {
+            (Some(application), _) => return Ok(application.clone_ref(py)),
+            (None, Some(embedder)) => embedder.load(py)?,
+            (None, None) => load(py, settings)?,
+        };
+        let checked = asgi::check(application.bind(py), settings);
+        checked.map_err(|fault| LoadError::new(py, &self.name(py, settings), fault))?;
+        Ok(application)
     }
 }
 

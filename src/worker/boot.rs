@@ -33,7 +33,7 @@ use crate::http::{HeaderMap, Leniency, Policy, ProxyProtocol, TrustedPeers};
 use crate::log::Logs;
 use crate::log::greeting::{self, START};
 use crate::net::{BindOptions, Listener};
-use crate::py::app;
+use crate::py::{app, asgi};
 use crate::py::failure::LoadError;
 use crate::py::hooks::HookError;
 use crate::py::served::Served;
@@ -151,6 +151,10 @@ fn serve(py: Python<'_>, mut boot: Boot) -> Result<Parting, Failure> {
     let driver = Driver::prepare(py, &boot.settings)?;
     let mut reloader = reloader(&boot)?;
     let callable = load_or_wait(py, &boot, reloader.as_mut())?;
+    let driver = match choice(py, &mut boot, &callable) {
+        true => Driver::prepare(py, &boot.settings)?,
+        false => driver,
+    };
     let (wakeup, wakeup_writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
     signals::install_for_serving(py, &handlers, wakeup_writer.as_fd())?;
     hooked.post_worker_init(py, &callable).map_err(Failure::Hook)?;
@@ -190,6 +194,21 @@ fn react(
     }
     single::run(py, &mut reactor, &service, &mut control)?;
     Ok(Parting::Complete)
+}
+
+/// Where no class was chosen, the application has the one that can serve it. True if that is another one.
+fn choice(py: Python<'_>, boot: &mut Boot, callable: &Py<PyAny>) -> bool {
+    if !asgi::chooses(callable.bind(py), &boot.settings) {
+        return false;
+    }
+    let mut settings = Settings::clone(&boot.settings);
+    settings.workers.worker_class = kind::WorkerClass::Asgi;
+    boot.settings = Arc::new(settings);
+    if boot.hooked.worker.get().is_first() {
+        let name = boot.served.name(py, &boot.settings);
+        log::info!("{name} is an ASGI application: it is served by the worker class asgi");
+    }
+    true
 }
 
 /// Workers forked from one master must not draw the same random numbers.

@@ -74,9 +74,14 @@ const CLASSES: &[Class] = &[
     Class {
         class: WorkerClass::Asgi,
         name: "asgi",
-        others: &["gunicorn.workers.gasgi.ASGIWorker", "uvicorn.workers.UvicornWorker"],
+        others: &[
+            "asyncio",
+            "gunicorn.workers.gasgi.ASGIWorker",
+            "uvicorn.workers.UvicornWorker",
+            "uvicorn_worker.UvicornWorker",
+        ],
         driver: Some(("rwsgi.workers.asgi.AsgiWorker", "")),
-        works: false,
+        works: true,
     },
 ];
 

@@ -1,32 +1,44 @@
 //! The section "Worker processes", continued: settings of asynchronous applications, and of the parser.
 //!
-//! Owns only names, forms and defaults as long as there is no `asgi` worker class. Read next: `workers.rs`.
+//! Read next: `workers.rs`; `src/asgi`, which obeys them.
 
 use std::time::Duration;
 
 use crate::config::kind::{AsgiLifespan, AsgiLoop, Count, HttpParser, Seconds};
-use crate::config::row::section;
+use crate::config::row::{Live, section};
 
-const NO_ASGI: Option<&str> = Some("there is no asgi worker class");
+const NO_WEBSOCKET: Option<&str> = Some("the asgi worker class speaks no WebSocket yet");
 
 section! {
     "Worker processes" asgi: Asgi {
         /// Event loop of ASGI applications.
-        asgi_loop: AsgiLoop = AsgiLoop::Auto => { flags: &["--asgi-loop"], metavar: "LOOP", not_yet: NO_ASGI }
+        ///
+        /// `auto` is uvloop where it is installed (`pip install 'rwsgi[asgi]'`), else Python's own.
+        asgi_loop: AsgiLoop = AsgiLoop::Auto => {
+            flags: &["--asgi-loop"], metavar: "LOOP", live: Live::Workers,
+        }
 
         /// Whether ASGI applications have a lifespan.
+        ///
+        /// Each worker tells the application of its beginning and of its end. An application that says that its startup
+        /// failed is not served: the server stops with status 3. Under `auto` one that raises, or that knows no lifespan,
+        /// is served without one; under `on` that is a failure as well.
         asgi_lifespan: AsgiLifespan = AsgiLifespan::Auto => {
-            flags: &["--asgi-lifespan"], metavar: "MODE", not_yet: NO_ASGI,
+            flags: &["--asgi-lifespan"], metavar: "MODE", live: Live::Workers,
         }
 
         /// Seconds an application may go on without its client.
+        ///
+        /// When the client has closed its connection, `receive` gives `http.disconnect` and `send` raises an `OSError`.
+        /// A call that has not ended so many seconds later is cancelled. 0 cancels it at once. What it does after its
+        /// response was complete is not cancelled.
         asgi_disconnect_grace_period: Seconds = Duration::from_secs(3) => {
-            flags: &["--asgi-disconnect-grace-period"], metavar: "SECONDS", not_yet: NO_ASGI,
+            flags: &["--asgi-disconnect-grace-period"], metavar: "SECONDS", live: Live::Workers,
         }
 
         /// Longest WebSocket message, in bytes.
         websocket_max_message_size: Count = 16 << 20 => {
-            flags: &["--websocket-max-message-size"], metavar: "BYTES", not_yet: NO_ASGI,
+            flags: &["--websocket-max-message-size"], metavar: "BYTES", not_yet: NO_WEBSOCKET,
         }
 
         /// Which HTTP parser reads requests.

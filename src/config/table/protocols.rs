@@ -40,8 +40,10 @@ section! {
         }
 
         /// Path under which an ASGI application is mounted.
+        ///
+        /// It is the `root_path` of each scope; paths stay as the client sent them. For the `asgi` class.
         root_path: Text = String::new() => {
-            flags: &["--root-path"], metavar: "PATH", not_yet: Some("there is no asgi worker class"),
+            flags: &["--root-path"], metavar: "PATH", live: Live::Workers,
         }
     }
 }

@@ -219,20 +219,20 @@ impl Drop for Task {
 
 /// Numbers for requests that run at the same time, the lowest first: the scoreboard has room for some dozens.
 #[derive(Default)]
-struct Lanes {
+pub(super) struct Lanes {
     free: BTreeSet<usize>,
     used: usize,
 }
 
 impl Lanes {
-    fn take(&mut self) -> usize {
+    pub(super) fn take(&mut self) -> usize {
         self.free.pop_first().unwrap_or_else(|| {
             self.used += 1;
             self.used - 1
         })
     }
 
-    fn give(&mut self, lane: usize) {
+    pub(super) fn give(&mut self, lane: usize) {
         self.free.insert(lane);
     }
 }

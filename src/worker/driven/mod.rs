@@ -8,6 +8,7 @@
 //! Must never hold a lock that a call from Python waits for while Python runs (I8): a greenlet can be switched in the middle
 //! of any Python code, with our frames below it. Read next: `engine.rs`, `python/rwsgi/workers/base.py`.
 
+mod asgi;
 mod engine;
 mod process;
 
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use pyo3::exceptions::{PyImportError, PyTypeError};
 use pyo3::prelude::*;
 
+use asgi::{AsgiProcess, Given};
 pub(super) use engine::Engine;
 pub(super) use process::Process;
 
@@ -51,15 +53,25 @@ impl Driver {
     pub(super) fn serve(
         &self,
         py: Python<'_>,
-        settings: &Settings,
+        settings: &Arc<Settings>,
         (parts, service, control): (Parts, Service, Control),
         hooked: &Arc<Hooked>,
     ) -> PyResult<Parting> {
-        let with = if settings.workers.class().speaks_wsgi() {
+        let class = settings.workers.class();
+        let with = if class.speaks_wsgi() {
             Bound::new(py, Engine::new(Reactor::new(parts)?, service, control)?)?.into_any()
         } else {
-            let application = service.application.callable;
-            Bound::new(py, Process::new(parts, control, Arc::clone(hooked), application)?)?.into_any()
+            let (listeners, policy) = (Arc::clone(&parts.listeners), Arc::clone(&parts.policy));
+            let patience = Arc::clone(&parts.patience);
+            let application = service.application.callable.clone_ref(py);
+            let process = Bound::new(py, Process::new(parts, control, Arc::clone(hooked), application)?)?;
+            if *class == WorkerClass::Asgi {
+                let given = Given { application: service.application, slot: service.slot, policy, patience };
+                let settings = Arc::clone(settings);
+                Bound::new(py, AsgiProcess::new(process.unbind(), listeners, settings, given))?.into_any()
+            } else {
+                process.into_any()
+            }
         };
         match self.worker.bind(py).call_method1("run", (with,)) {
             // A signal's handler ends whatever runs.

@@ -121,7 +121,7 @@ impl Process {
         self.slot.set_stage(Stage::Stopping);
     }
 
-    fn count(&self) {
+    pub(super) fn count(&self) {
         let worn = self.with(|parts| parts.wear.count());
         self.wear_out(worn);
     }
