@@ -47,6 +47,11 @@ impl Driver {
         Ok(Some(Self { worker: worker.unbind() }))
     }
 
+    /// What it puts in the place of the application.
+    pub(super) fn wrap(&self, py: Python<'_>, application: Py<PyAny>) -> PyResult<Py<PyAny>> {
+        self.worker.call_method1(py, "wrap", (application,))
+    }
+
     /// Runs the loop until it is time to leave.
     pub(super) fn serve(
         &self,
@@ -56,7 +61,8 @@ impl Driver {
         hooked: &Arc<Hooked>,
     ) -> PyResult<Parting> {
         let with = if settings.workers.class().speaks_wsgi() {
-            Bound::new(py, Engine::new(Reactor::new(parts)?, service, control)?)?.into_any()
+            let limit = settings.workers.request_timeout;
+            Bound::new(py, Engine::new(Reactor::new(parts)?, service, control, limit)?)?.into_any()
         } else {
             let application = service.application.callable;
             Bound::new(py, Process::new(parts, control, Arc::clone(hooked), application)?)?.into_any()
