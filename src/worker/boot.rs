@@ -160,6 +160,10 @@ fn serve(py: Python<'_>, mut boot: Boot) -> Result<Parting, Failure> {
     hooked.post_worker_init(py, &callable).map_err(Failure::Hook)?;
     hooked.context.follow_changes(py, &boot.logs);
     listen(&boot)?;
+    let callable = match &driver {
+        Some(driver) => driver.wrap(py, callable)?,
+        None => callable,
+    };
     let policy = Arc::new(policy(&boot.settings)?);
     let service = service(py, &boot, callable, &policy)?;
     let settings = Arc::clone(&boot.settings);

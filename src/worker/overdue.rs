@@ -1,7 +1,7 @@
 //! Requests that are in the application for longer than `request_timeout`.
 //!
-//! Owns who is in the application since when, a lane for each thread. The supervisor looks (without the interpreter, which
-//! a stuck thread may hold), has the client answered, tells the log, and in the end gives the thread up. Must never
+//! Owns who is in the application since when, a lane for each thread or greenlet. The supervisor, or a driver's loop between
+//! greenlets, looks (without the interpreter, which a stuck thread may hold), has the client answered, tells the log, and in the end gives the thread up. Must never
 //! hold a lane's lock while it waits for anything: threads that have the interpreter take it. Read next: `pool.rs`,
 //! `wsgi/exchange.rs`.
 
@@ -27,9 +27,16 @@ struct Running {
     /// `METHOD target`: the application may be inside the request when it is wanted.
     line: String,
     began: Duration,
-    /// What Python calls the thread.
-    thread: u64,
+    place: Place,
     stage: Stage,
+}
+
+/// Where a request is served.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// What Python calls the thread.
+    Thread(u64),
+    Greenlet(Py<PyAny>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,17 +57,19 @@ impl Overdue {
         (!limit.is_zero()).then(|| Self { limit, lanes: lanes() })
     }
 
-    pub(super) const fn limit(&self) -> Duration {
-        self.limit
+
+    /// Looked at so often, no request's time is missed by much.
+    pub(super) fn pause(&self) -> Duration {
+        self.limit / 4
     }
 
-    /// This thread is about to call the application.
-    pub(super) fn enter(&self, lane: usize, exchange: &Arc<Exchange>, now: Duration) {
+    /// The application is about to be called.
+    pub(super) fn enter(&self, lane: usize, exchange: &Arc<Exchange>, now: Duration, place: Place) {
         let running = Running {
             exchange: Arc::clone(exchange),
             line: line(exchange),
             began: now,
-            thread: pthread_self() as u64,
+            place,
             stage: Stage::InTime,
         };
         self.with(lane, |lane| *lane = Some(running));
@@ -91,8 +100,8 @@ impl Overdue {
     /// Tells the log of those whose clients were answered.
     pub(super) fn tell(&self, py: Python<'_>, now: Duration) {
         for lane in 0..self.lanes.len() {
-            if let Some(Some((thread, exchange))) = self.with_running(lane, |running| running.to_tell()) {
-                let stack = stack(py, thread).unwrap_or_else(|error| format!("No stack: {error}"));
+            if let Some(Some((place, exchange))) = self.with_running(lane, |running| running.to_tell(py)) {
+                let stack = place.stack(py).unwrap_or_else(|error| format!("No stack: {error}"));
                 // One that has left meanwhile has told, and has another stack.
                 let told = self.with_running(lane, |running| running.told(&exchange, now));
                 if let Some(Some(message)) = told {
@@ -151,8 +160,8 @@ impl Running {
     }
 
     /// Whose stack is wanted.
-    fn to_tell(&self) -> Option<(u64, Arc<Exchange>)> {
-        (self.stage == Stage::Answered).then(|| (self.thread, Arc::clone(&self.exchange)))
+    fn to_tell(&self, py: Python<'_>) -> Option<(Place, Arc<Exchange>)> {
+        (self.stage == Stage::Answered).then(|| (self.place.clone_ref(py), Arc::clone(&self.exchange)))
     }
 
     /// The message, if the thread still has this request.
@@ -171,12 +180,38 @@ impl Running {
     }
 }
 
-/// Where this thread is, as Python prints it.
-fn stack(py: Python<'_>, thread: u64) -> PyResult<String> {
-    let frames = py.import("sys")?.call_method0("_current_frames")?;
-    let frame = frames.get_item(thread)?;
-    let lines: Vec<String> = py.import("traceback")?.call_method1("format_stack", (frame,))?.extract()?;
-    Ok(format!("Stack of its thread (most recent call last):\n{}", lines.concat()))
+impl Place {
+    /// This thread, or the greenlet of it that runs.
+    pub(super) fn here(py: Python<'_>) -> Self {
+        // Where nothing has imported it there are no greenlets.
+        let modules = py.import("sys").and_then(|sys| sys.getattr("modules"));
+        let module = modules.and_then(|modules| modules.get_item("greenlet"));
+        let current = module.and_then(|module| module.call_method0("getcurrent"));
+        current.map_or_else(|_| Self::thread(), |current| Self::Greenlet(current.unbind()))
+    }
+
+    pub(super) fn thread() -> Self {
+        Self::Thread(pthread_self() as u64)
+    }
+
+    fn clone_ref(&self, py: Python<'_>) -> Self {
+        match self {
+            Self::Thread(thread) => Self::Thread(*thread),
+            Self::Greenlet(greenlet) => Self::Greenlet(greenlet.clone_ref(py)),
+        }
+    }
+
+    /// What is called there, as Python prints it.
+    fn stack(&self, py: Python<'_>) -> PyResult<String> {
+        let (frame, name) = match self {
+            Self::Thread(thread) => {
+                (py.import("sys")?.call_method0("_current_frames")?.get_item(*thread)?, "thread")
+            }
+            Self::Greenlet(greenlet) => (greenlet.bind(py).getattr("gr_frame")?, "greenlet"),
+        };
+        let lines: Vec<String> = py.import("traceback")?.call_method1("format_stack", (frame,))?.extract()?;
+        Ok(format!("Stack of its {name} (most recent call last):\n{}", lines.concat()))
+    }
 }
 
 fn line(exchange: &Exchange) -> String {

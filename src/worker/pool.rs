@@ -24,7 +24,7 @@ use pyo3::sync::MutexExt;
 use super::control::Control;
 use super::lead::Lead;
 use super::life::{self, Stop};
-use super::overdue::Overdue;
+use super::overdue::{Overdue, Place};
 use super::reactor::{CONTROL, Job, Reactor};
 use super::service::Service;
 use crate::net::poller::{Events, Interest, Poller};
@@ -89,7 +89,7 @@ impl Pool {
         poller.add(nudge.as_fd(), NUDGE, Interest::Readable)?;
         Ok(Arc::new(Self {
             // A sleeping supervisor must not miss a request's time by much.
-            turn: overdue.as_ref().map_or(Duration::MAX, |late| late.limit() / 4).min(reactor.parts().turn),
+            turn: overdue.as_ref().map_or(Duration::MAX, Overdue::pause).min(reactor.parts().turn),
             overdue,
             reactor: Mutex::new(reactor),
             poller,
@@ -186,7 +186,7 @@ impl Pool {
             }
         }
         if let Some(overdue) = &self.overdue {
-            overdue.enter(thread, &job.connection.exchange, began);
+            overdue.enter(thread, &job.connection.exchange, began, Place::thread());
         }
         self.beat_alone(began);
         let (step, now) = self.service.serve(py, thread, &mut job);

@@ -24,6 +24,7 @@ impl ClientSocket {
     /// A `socket.socket` on a duplicate of the descriptor: closing it leaves the connection to the server.
     fn socket<'a, 'py>(&'a self, py: Python<'py>) -> PyResult<&'a Bound<'py, PyAny>> {
         if self.socket.get().is_none() {
+            self.exchange.lend();
             let number = self.exchange.stream.as_fd().try_clone_to_owned()?.into_raw_fd();
             let arguments = PyDict::new(py);
             arguments.set_item("fileno", number)?;

@@ -5,7 +5,7 @@
 //! that needs it. After `end` or `expire` every call raises.
 
 use std::io;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ pub struct Exchange {
     id: OnceLock<Box<str>>,
     /// One of [`OPEN`], [`EXPIRED`], [`ENDED`].
     state: AtomicU8,
+    /// The application has asked for the socket.
+    is_lent: AtomicBool,
     remote: OnceLock<Remote>,
 }
 
@@ -76,6 +78,7 @@ impl Exchange {
             fault: Mutex::default(),
             id: OnceLock::new(),
             state: AtomicU8::new(OPEN),
+            is_lent: AtomicBool::new(false),
             remote: OnceLock::new(),
         }
     }
@@ -139,6 +142,7 @@ impl Exchange {
         *self.fault.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
         self.id = OnceLock::new();
         *self.state.get_mut() = OPEN;
+        *self.is_lent.get_mut() = false;
         request.next_request()
     }
 
@@ -156,6 +160,7 @@ impl Exchange {
             fault: Mutex::default(),
             id: OnceLock::new(),
             state: AtomicU8::new(OPEN),
+            is_lent: AtomicBool::new(false),
             remote: OnceLock::new(),
         };
         let in_order = next.begin_again();
@@ -209,6 +214,15 @@ impl Exchange {
 
     pub(super) fn identify(&self, id: Box<str>) -> &str {
         self.id.get_or_init(|| id)
+    }
+
+    /// The application gets the socket, and may speak to its client itself.
+    pub(super) fn lend(&self) {
+        self.is_lent.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_lent(&self) -> bool {
+        self.is_lent.load(Ordering::Relaxed)
     }
 
     /// From now on nothing of the application reaches this connection.

@@ -196,6 +196,12 @@ impl Response {
         self.writer.error_response(status, message);
     }
 
+    /// The application has spoken to its client itself: nothing is added. Nobody knows what it said, but there is one use.
+    pub(super) fn hand_over(&mut self) {
+        self.writer.abort();
+        self.error_status = Some(101);
+    }
+
     /// Answers 503 instead of calling the application.
     pub fn turn_away(&mut self, retry_after: u64) {
         self.error_status = Some(503);

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use pyo3::exceptions::{PyAssertionError, PyTimeoutError, PyTypeError};
+use pyo3::exceptions::{PyAssertionError, PyStopIteration, PyTimeoutError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
@@ -172,6 +172,9 @@ impl Application {
         if let Some(fault) = exchange.fault() {
             return exchange.refuse(&fault);
         }
+        if exchange.is_lent() && error.is_instance_of::<PyStopIteration>(py) {
+            return hand_over(exchange);
+        }
         let Some(mut response) = exchange.response() else { return };
         let begun = response.writer.head_sent();
         if begun {
@@ -308,6 +311,13 @@ fn abandon(py: Python<'_>, exchange: &Exchange, error: &PyErr) {
     }
     if let Some(mut response) = exchange.response() {
         response.writer.abort();
+    }
+}
+
+/// How an application says that it has spoken to its client by `gunicorn.socket`, as websocket libraries do.
+fn hand_over(exchange: &Exchange) {
+    if let Some(mut response) = exchange.response() {
+        response.hand_over();
     }
 }
 

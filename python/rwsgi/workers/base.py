@@ -8,7 +8,8 @@ gevent.py, a driver in full.
 from __future__ import annotations
 
 import select
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rwsgi._rwsgi import Engine
@@ -27,6 +28,10 @@ class Worker:
         Called after the fork and the `post_fork` hook, and under `preload_app` in the master as well, before it
         loads the application.
         """
+
+    def wrap(self, application: Callable[..., Any]) -> Callable[..., Any]:
+        """The WSGI application to serve, in place of the one that was loaded."""
+        return application
 
     def run(self, engine: Engine) -> None:
         """Serve until `engine.limit()` is None.

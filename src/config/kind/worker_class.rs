@@ -62,7 +62,7 @@ const CLASSES: &[Class] = &[
         name: "eventlet",
         others: &["gunicorn.workers.geventlet.EventletWorker"],
         driver: Some(("rwsgi.workers.eventlet.EventletWorker", "eventlet")),
-        works: false,
+        works: true,
     },
     Class {
         class: WorkerClass::Tornado,

@@ -13,7 +13,7 @@
 
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 use std::{io, mem};
@@ -27,6 +27,7 @@ use crate::scoreboard::Stage;
 use crate::sys::clock;
 use crate::worker::connection::Step;
 use crate::worker::control::Control;
+use crate::worker::overdue::{Overdue, Place};
 use crate::worker::reactor::{CONTROL, Job, Reactor};
 use crate::worker::service::Service;
 
@@ -36,8 +37,11 @@ const NUDGE: u64 = CONTROL + 16;
 pub(in crate::worker) struct Engine {
     reactor: Mutex<Reactor>,
     poller: Arc<Poller>,
-    /// The main greenlet's, with room for what a wait reports.
+    /// With room for what a wait reports.
     control: Mutex<(Control, Events)>,
+    /// With `request_timeout`; and when it is looked at again (monotonic, milliseconds).
+    overdue: Option<Overdue>,
+    next_look: AtomicU64,
     service: Service,
     /// Requests that were served while the reactor was not to be had.
     served: Mutex<Vec<Served>>,
@@ -54,16 +58,25 @@ struct Served {
     job: Job,
     step: Step,
     now: Duration,
+    /// It was not waited for any more.
+    was_stuck: bool,
 }
 
 impl Engine {
-    pub(in crate::worker) fn new(reactor: Reactor, service: Service, control: Control) -> io::Result<Self> {
+    pub(in crate::worker) fn new(
+        reactor: Reactor,
+        service: Service,
+        control: Control,
+        request_timeout: Duration,
+    ) -> io::Result<Self> {
         let poller = Arc::clone(reactor.poller());
         let nudge = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
         poller.add(nudge.as_fd(), NUDGE, Interest::Readable)?;
         control.watch(&poller)?;
         Ok(Self {
             most: reactor.parts().threads,
+            overdue: Overdue::new(request_timeout, reactor.parts().threads),
+            next_look: AtomicU64::new(0),
             reactor: Mutex::new(reactor),
             poller,
             control: Mutex::new((control, Events::new())),
@@ -101,8 +114,23 @@ impl Engine {
 
     fn take_back(&self, reactor: &mut Reactor) {
         let served = mem::take(&mut *self.served.lock().unwrap_or_else(PoisonError::into_inner));
-        for Served { job, step, now } in served {
-            reactor.finish(job, step, now);
+        served.into_iter().for_each(|served| served.give_back(reactor));
+    }
+
+    /// Requests that have been in the application for too long.
+    fn look_at_overdue(&self, py: Python<'_>) {
+        let (Some(overdue), now) = (&self.overdue, clock::monotonic()) else { return };
+        if (now.as_millis() as u64) < self.next_look.load(Relaxed) {
+            return;
+        }
+        self.next_look.store((now + overdue.pause()).as_millis() as u64, Relaxed);
+        if overdue.look(now) {
+            overdue.tell(py, now);
+        }
+        if let (Some(lane), Some(mut reactor)) = (overdue.stuck(now), tried(&self.reactor))
+            && let Some(age) = overdue.give_up(lane, now)
+        {
+            reactor.lose(age);
         }
     }
 
@@ -125,7 +153,7 @@ impl Engine {
             self.served.lock().unwrap_or_else(PoisonError::into_inner).push(served);
             return self.nudge();
         };
-        reactor.finish(served.job, served.step, served.now);
+        served.give_back(&mut reactor);
         if reactor.wants_turn() {
             self.nudge();
         }
@@ -138,9 +166,22 @@ impl Engine {
 
     fn serve(&self, py: Python<'_>, mut job: Job) {
         let lane = self.lanes.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(overdue) = &self.overdue {
+            overdue.enter(lane, &job.connection.exchange, clock::monotonic(), Place::here(py));
+        }
         let (step, now) = self.service.serve(py, lane, &mut job);
+        let was_stuck = self.overdue.as_ref().is_some_and(|overdue| overdue.leave(lane, now));
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner).give(lane);
-        self.finish(Served { job, step, now });
+        self.finish(Served { job, step, now, was_stuck });
+    }
+}
+
+impl Served {
+    fn give_back(self, reactor: &mut Reactor) {
+        reactor.finish(self.job, self.step, self.now);
+        if self.was_stuck {
+            reactor.regain();
+        }
     }
 }
 
@@ -154,13 +195,15 @@ impl Engine {
     /// Seconds after which a turn is due in any case; `None` when it is time to leave.
     fn limit(&self) -> Option<f64> {
         let Some(mut reactor) = tried(&self.reactor) else { return Some(0.0) };
-        (!reactor.is_done()).then(|| reactor.wait_limit().as_secs_f64())
+        let overdue = self.overdue.as_ref().map_or(Duration::MAX, Overdue::pause);
+        (!reactor.is_done()).then(|| reactor.wait_limit().min(overdue).as_secs_f64())
     }
 
     /// Does what is due, and returns the requests that have come.
     fn turn(slf: &Bound<'_, Self>) -> PyResult<Vec<Py<Task>>> {
         let engine = slf.get();
         engine.look(slf.py())?;
+        engine.look_at_overdue(slf.py());
         let mut tasks = Vec::new();
         while let Some(job) = engine.next() {
             tasks.push(Task::new(slf, job)?);
@@ -212,7 +255,12 @@ impl Drop for Task {
     /// Nobody will serve it: whoever was to was killed first.
     fn drop(&mut self) {
         if let Some(job) = self.take() {
-            self.engine.get().finish(Served { job, step: Step::Close, now: clock::monotonic() });
+            self.engine.get().finish(Served {
+                job,
+                step: Step::Close,
+                now: clock::monotonic(),
+                was_stuck: false,
+            });
         }
     }
 }

@@ -49,45 +49,64 @@ impl Driver {
         Ok(Some(Self { worker: worker.unbind() }))
     }
 
+    /// What it puts in the place of the application.
+    pub(super) fn wrap(&self, py: Python<'_>, application: Py<PyAny>) -> PyResult<Py<PyAny>> {
+        self.worker.call_method1(py, "wrap", (application,))
+    }
+
     /// Runs the loop until it is time to leave.
     pub(super) fn serve(
         &self,
         py: Python<'_>,
         settings: &Arc<Settings>,
-        (parts, service, control): (Parts, Service, Control),
+        given: (Parts, Service, Control),
         hooked: &Arc<Hooked>,
-    ) -> PyResult<Parting> {
-        let class = settings.workers.class();
-        let with = if class.speaks_wsgi() {
-            Bound::new(py, Engine::new(Reactor::new(parts)?, service, control)?)?.into_any()
-        } else {
-            let (listeners, policy) = (Arc::clone(&parts.listeners), Arc::clone(&parts.policy));
-            let patience = Arc::clone(&parts.patience);
-            let application = service.application.callable.clone_ref(py);
-            let process = Bound::new(py, Process::new(parts, control, Arc::clone(hooked), application)?)?;
-            if *class == WorkerClass::Asgi {
-                let given = Given { application: service.application, slot: service.slot, policy, patience };
-                let settings = Arc::clone(settings);
-                Bound::new(py, AsgiProcess::new(process.unbind(), listeners, settings, given))?.into_any()
-            } else {
-                process.into_any()
-            }
-        };
+    ) -> Result<Parting, String> {
+        let name = settings.workers.class().as_str();
+        let with = self.engine(py, settings, given, hooked);
+        let with = with.map_err(|error| format!("the worker class {name} cannot begin: {error}"))?;
         match self.worker.bind(py).call_method1("run", (with,)) {
             // A signal's handler ends whatever runs.
-            Err(_) if life::asked() == Stop::Quick => {}
+            Err(_) if life::asked() == Stop::Quick => Ok(Parting::Complete),
+            Err(error) if is_told(py, &error) => Err(error.value(py).to_string()),
             Err(error) => {
-                bridge::tell(
-                    py,
-                    &format!("The worker class {} failed", settings.workers.class().as_str()),
-                    &error,
-                );
-                return Err(error);
+                bridge::tell(py, &format!("The worker class {name} failed"), &error);
+                Err(error.to_string())
             }
-            Ok(_) => {}
+            Ok(_) => Ok(Parting::Complete),
         }
-        Ok(Parting::Complete)
     }
+
+    /// What its `run` gets.
+    fn engine<'py>(
+        &self,
+        py: Python<'py>,
+        settings: &Arc<Settings>,
+        (parts, service, control): (Parts, Service, Control),
+        hooked: &Arc<Hooked>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let class = settings.workers.class();
+        if class.speaks_wsgi() {
+            let limit = settings.workers.request_timeout;
+            return Ok(Bound::new(py, Engine::new(Reactor::new(parts)?, service, control, limit)?)?.into_any());
+        }
+        let (listeners, policy) = (Arc::clone(&parts.listeners), Arc::clone(&parts.policy));
+        let patience = Arc::clone(&parts.patience);
+        let application = service.application.callable.clone_ref(py);
+        let process = Bound::new(py, Process::new(parts, control, Arc::clone(hooked), application)?)?;
+        if *class != WorkerClass::Asgi {
+            return Ok(process.into_any());
+        }
+        let given = Given { application: service.application, slot: service.slot, policy, patience };
+        let settings = Arc::clone(settings);
+        Ok(Bound::new(py, AsgiProcess::new(process.unbind(), listeners, settings, given))?.into_any())
+    }
+}
+
+/// The driver has put into words what keeps it from serving.
+fn is_told(py: Python<'_>, error: &PyErr) -> bool {
+    let class = py.import("rwsgi.errors").and_then(|errors| errors.getattr("BootError"));
+    class.is_ok_and(|class| error.matches(py, class).unwrap_or(false))
 }
 
 /// In the master, before it loads the application for all workers. What keeps it from working is the first worker's to
