@@ -32,6 +32,8 @@ use crate::wsgi::{EnvironError, Request};
 const LINGER_FACTOR: u32 = 5;
 /// Every body may have so much in memory, however much the others have.
 const EACH: usize = 32 * 1024;
+/// Of what comes with a head so many bytes are looked at first: a large body then need not pass through the reader.
+const FRONT: usize = 4096;
 /// Bytes of further requests that wait for the one in hand.
 const PIPELINED: usize = 64 * 1024;
 
@@ -150,6 +152,12 @@ impl Connection {
                 self.pieces.push_back(data.clone().unbind());
                 self.wake(todo);
             }
+            Stage::Receiving if bytes.len() > FRONT => {
+                let (front, rest) = bytes.split_at_checked(FRONT).unwrap_or((bytes, b""));
+                self.reader.receive(front);
+                self.advance(protocol, now, todo);
+                self.receive_rest(protocol.py(), rest);
+            }
             _ => self.reader.receive(bytes),
         }
         if matches!(self.stage, Stage::Serving | Stage::Discarding { .. }) && self.deadline != Duration::MAX {
@@ -157,6 +165,29 @@ impl Connection {
             self.deadline = pace.extend(self.deadline, now, bytes.len());
         }
         self.advance(protocol, now, todo);
+    }
+
+    /// What came in one piece with a head, and is most often its body: it is copied once.
+    fn receive_rest(&mut self, py: Python<'_>, rest: &[u8]) {
+        if self.stage != Stage::Serving || !self.reader.pipelined().is_empty() {
+            return self.reader.receive(rest);
+        }
+        let here = self.reader.body();
+        let length = here.len();
+        let joined = PyBytes::new_with(py, length + rest.len(), |room| {
+            if let Some((front, back)) = room.split_at_mut_checked(length) {
+                front.copy_from_slice(here);
+                back.copy_from_slice(rest);
+            }
+            Ok(())
+        });
+        let Ok(joined) = joined else { return self.reader.receive(rest) };
+        if self.reader.pass_with_body(rest.len()) {
+            self.held += joined.as_bytes().len();
+            self.pieces.push_back(joined.unbind());
+        } else {
+            self.reader.receive(rest);
+        }
     }
 
     /// The peer will send nothing more.

@@ -82,7 +82,7 @@ impl Protocol {
     }
 
     /// The application's task has ended.
-    pub(super) fn finished(&self, slf: &Bound<'_, Self>, number: u64, outcome: &Outcome<'_>) {
+    pub(super) fn finished(&self, slf: &Bound<'_, Self>, number: u64, outcome: Outcome) {
         Self::with(slf, false, |connection, todo| connection.finished(slf, number, outcome, todo));
     }
 

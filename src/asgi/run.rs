@@ -30,7 +30,7 @@ pub(super) struct Start {
 pub(super) fn start(protocol: &Bound<'_, Protocol>, start: Start, eagerly: bool) {
     let (py, number) = (protocol.py(), start.number);
     if let Err(error) = begin(protocol, start, eagerly) {
-        protocol.get().finished(protocol, number, &Outcome::Raised(&error));
+        protocol.get().finished(protocol, number, Outcome::Raised);
         tell(py, "Error handling request", &error);
     }
 }
@@ -136,7 +136,7 @@ impl Run {
         match step {
             Ok(Step::Yield(awaited)) => Ok(Some(awaited)),
             Ok(Step::Return) => {
-                self.end(py, &Outcome::Returned);
+                self.end(py, Outcome::Returned);
                 Ok(None)
             }
             Err(error) => self.raised(py, error).map_or(Ok(None), Err),
@@ -147,11 +147,11 @@ impl Run {
     fn raised(&self, py: Python<'_>, error: PyErr) -> Option<PyErr> {
         let service = &self.protocol.get().service;
         if is_cancelled(py, &error) {
-            self.end(py, &Outcome::Cancelled);
+            self.end(py, Outcome::Cancelled);
             return Some(error);
         }
         if error.is_instance_of::<PySystemExit>(py) && service.parts.keeper.is_leaving(true) {
-            self.end(py, &Outcome::Cancelled);
+            self.end(py, Outcome::Cancelled);
             return Some(error);
         }
         if error.is_instance_of::<ClientDisconnected>(py) {
@@ -161,11 +161,11 @@ impl Run {
             let request = self.protocol.get().describe(self.request);
             tell(py, &format!("Error handling request{request}"), &error);
         }
-        self.end(py, &Outcome::Raised(&error));
+        self.end(py, Outcome::Raised);
         None
     }
 
-    fn end(&self, py: Python<'_>, outcome: &Outcome<'_>) {
+    fn end(&self, py: Python<'_>, outcome: Outcome) {
         if self.ended.swap(true, Relaxed) {
             return;
         }
@@ -224,7 +224,7 @@ impl Run {
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         let closed = self.begun(py).map(|coroutine| coroutine.call_method0(intern!(py, "close")));
-        self.end(py, &Outcome::Cancelled);
+        self.end(py, Outcome::Cancelled);
         closed.transpose().map(drop)
     }
 

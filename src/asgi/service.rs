@@ -38,6 +38,8 @@ pub struct Parts {
     pub keepalive: Duration,
     /// How long an application may go on without its client.
     pub grace: Duration,
+    /// How long a request may be in the application; zero: for ever.
+    pub request_timeout: Duration,
     pub worker_connections: usize,
     /// Bytes of a WebSocket message; zero: any number.
     pub message_size: usize,
@@ -74,6 +76,7 @@ impl Service {
         parts: Parts,
     ) -> PyResult<Arc<Self>> {
         let py = event_loop.py();
+        keep_memory();
         Ok(Arc::new(Self {
             scopes: Scopes::new(py, &parts.policy, &parts.root_path, state)?,
             parts,
@@ -166,4 +169,11 @@ impl Service {
     fn tasks(&self) -> MutexGuard<'_, HashMap<u64, Task>> {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Bodies come and go as large blocks at the end of the heap, which the C library gives back to the kernel each time, for
+/// the next one to be made of new pages. From the first large block on that was freed it keeps as much (mallopt(3),
+/// M_MMAP_THRESHOLD).
+fn keep_memory() {
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(1 << 20)));
 }

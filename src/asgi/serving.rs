@@ -23,10 +23,11 @@ const COPY_BELOW: usize = 16 * 1024;
 const GATHERED: usize = 64 * 1024;
 
 /// How a call of the application ended.
-pub(super) enum Outcome<'a> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
     Returned,
     Cancelled,
-    Raised(&'a PyErr),
+    Raised,
 }
 
 impl Connection {
@@ -232,7 +233,7 @@ impl Connection {
         &mut self,
         protocol: &Bound<'_, Protocol>,
         number: u64,
-        outcome: &Outcome<'_>,
+        outcome: Outcome,
         todo: &mut Todo,
     ) {
         if number != self.number {
@@ -243,7 +244,7 @@ impl Connection {
         match (self.stage, outcome) {
             (Stage::Serving, Outcome::Cancelled) => self.abandon(py, End::Abort, now, todo),
             (Stage::Serving, _) if self.writer.head_sent() => {
-                if matches!(outcome, Outcome::Returned) {
+                if outcome == Outcome::Returned {
                     let line = self.line();
                     log::error!(
                         "ASGI application returned without completing the response; closing the connection:{line}"
@@ -252,7 +253,7 @@ impl Connection {
                 self.abandon(py, End::Close, now, todo);
             }
             (Stage::Serving, outcome) => {
-                if matches!(outcome, Outcome::Returned) {
+                if outcome == Outcome::Returned {
                     log::error!("ASGI application returned without sending a response:{}", self.line());
                 }
                 self.answer(py, 500, "", todo);
@@ -262,7 +263,7 @@ impl Connection {
     }
 
     /// The client is to see that its response was cut short.
-    fn abandon(&mut self, py: Python<'_>, end: End, now: Duration, todo: &mut Todo) {
+    pub(super) fn abandon(&mut self, py: Python<'_>, end: End, now: Duration, todo: &mut Todo) {
         self.writer.abort();
         self.flush(py, todo);
         self.tell(py, now, todo);

@@ -31,9 +31,34 @@ impl Connection {
             log::info!("Client at {} is too slow: it does not read the response", self.sender.address());
             return self.close(End::Abort, todo);
         }
+        if self.is_overdue(now) {
+            return self.overdue(py, now, todo);
+        }
         let limit = stop.map_or(Duration::MAX, |began| self.stop_limit(began)).min(self.deadline);
         if now >= limit {
             self.expire(py, now, todo);
+        }
+    }
+
+    /// The application has had its time with the request (`request_timeout`).
+    fn is_overdue(&self, now: Duration) -> bool {
+        let limit = self.service.parts.request_timeout;
+        !limit.is_zero()
+            && self.stage == Stage::Serving
+            && now.saturating_sub(self.exchange.began) >= limit
+    }
+
+    fn overdue(&mut self, py: Python<'_>, now: Duration, todo: &mut Todo) {
+        let taken = now.saturating_sub(self.exchange.began).as_secs_f64();
+        let line = self.line();
+        log::error!("Request has been in the application for {taken:.1} s (request_timeout):{line}");
+        if let Some(task) = self.exchange.task {
+            self.service.condemn(task, now);
+        }
+        if self.writer.head_sent() {
+            self.abandon(py, End::Abort, now, todo);
+        } else {
+            self.answer(py, 504, "", todo);
         }
     }
 

@@ -318,6 +318,18 @@ impl RequestReader {
         true
     }
 
+    /// The same where what is here of the body is passed on before them, and is consumed.
+    pub fn pass_with_body(&mut self, len: usize) -> bool {
+        let here = self.body().len();
+        let State::Fixed { left, .. } = self.state else { return false };
+        let fits = left.checked_sub(here as u64).is_some_and(|rest| rest >= len as u64);
+        if !fits || here != self.input.unread().len() || self.fault.is_some() {
+            return false;
+        }
+        self.consume(here);
+        self.pass(len)
+    }
+
     /// Whether the whole body is here, though `body()` may not be consumed. A chunked one ends with `Event::End`.
     pub fn body_ended(&self) -> bool {
         match self.state {

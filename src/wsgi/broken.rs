@@ -13,6 +13,12 @@ struct Broken {
 
 #[pymethods]
 impl Broken {
+    /// For drivers of applications that are no WSGI ones.
+    #[getter]
+    fn rwsgi_report(&self, py: Python<'_>) -> Py<PyBytes> {
+        self.body.clone_ref(py)
+    }
+
     fn __call__<'py>(
         &self,
         environ: &Bound<'py, PyDict>,

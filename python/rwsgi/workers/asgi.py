@@ -40,6 +40,11 @@ CANCELLED = 1.0
 
 
 class AsgiWorker(Worker):
+    def wrap(self, application: Any) -> Any:
+        # Under `reload` something stands in the place of an application that cannot be loaded.
+        report = getattr(application, "rwsgi_report", None)
+        return application if report is None else Broken(report)
+
     def run(self, process: AsgiProcess) -> None:
         loop = new_loop(process.process.cfg.asgi_loop)
         asyncio.set_event_loop(loop)
@@ -51,6 +56,20 @@ class AsgiWorker(Worker):
             loop.run_until_complete(Life(process, loop).live())
         finally:
             leave(loop)
+
+
+class Broken:
+    """Answers with the reason why the application cannot be loaded."""
+
+    def __init__(self, report: bytes) -> None:
+        self.report = report
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError("the application cannot be loaded")
+        fields = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
+        await send({"type": "http.response.start", "status": 500, "headers": fields})
+        await send({"type": "http.response.body", "body": self.report})
 
 
 def new_loop(name: str) -> asyncio.AbstractEventLoop:
@@ -84,6 +103,9 @@ class Life:
     def __init__(self, worker: AsgiProcess, loop: asyncio.AbstractEventLoop) -> None:
         self.worker, self.process, self.loop = worker, worker.process, loop
         self.cfg = self.process.cfg
+        for name, default in (("threads", 1), ("max_waiting_requests", 0)):
+            if getattr(self.cfg, name) != default:
+                worker.tell("warning", f"{name} means nothing to the worker class asgi", None)
         self.lifespan = Lifespan(self.process.application, self.cfg.asgi_lifespan, worker.tell)
         self.server = worker.server(loop, task_starter(loop), self.lifespan.state)
         self.listeners = [fd for fd, _ in self.process.listeners]

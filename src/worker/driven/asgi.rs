@@ -64,6 +64,7 @@ impl AsgiProcess {
             root_path: settings.protocols.root_path.clone(),
             keepalive: settings.workers.keepalive,
             grace: settings.asgi.asgi_disconnect_grace_period,
+            request_timeout: settings.workers.request_timeout,
             worker_connections: settings.workers.worker_connections.max(1),
             message_size: settings.asgi.websocket_max_message_size,
         }
