@@ -23,6 +23,7 @@ use super::run::Start;
 use super::scope::Ends;
 use super::service::Service;
 use super::todo::{End, Todo};
+use super::websocket::{self, Refusal, Socket};
 use crate::http::{self, Client, Event, PeerError, RequestReader, ResponseHead, ResponseWriter};
 use crate::net::Peer;
 use crate::sys::clock;
@@ -43,6 +44,8 @@ pub(super) enum Stage {
     Receiving,
     /// The application has the request.
     Serving,
+    /// The connection has become a WebSocket.
+    Upgraded,
     /// It is answered, and what is left of its body is thrown away: so many bytes at most.
     Discarding { left: usize },
     /// The last response is out; what the peer still sends is thrown away so that a reset does not destroy it.
@@ -106,6 +109,8 @@ pub(super) struct Exchange {
     /// Whom the proxy speaks for in a field.
     pub client: Option<Client>,
     pub seen: Option<Py<Request>>,
+    /// If it is a request for a WebSocket.
+    pub socket: Option<Box<Socket>>,
 }
 
 impl Connection {
@@ -143,6 +148,7 @@ impl Connection {
         let (now, bytes) = (clock::monotonic(), data.as_bytes());
         match self.stage {
             Stage::Closed => return,
+            Stage::Upgraded => return self.receive_frames(protocol.py(), bytes, todo),
             Stage::Lingering { end } => {
                 self.deadline = end.min(now.saturating_add(self.service.parts.patience.linger));
                 return;
@@ -196,7 +202,7 @@ impl Connection {
         self.reader.receive_eof();
         let now = clock::monotonic();
         match self.stage {
-            Stage::Lingering { .. } => self.close(End::Close, todo),
+            Stage::Lingering { .. } | Stage::Upgraded => self.close(End::Close, todo),
             _ => self.advance(protocol, now, todo),
         }
         if self.stage == Stage::Serving {
@@ -214,7 +220,7 @@ impl Connection {
                 Stage::Receiving => self.on_head(protocol, event, now, todo),
                 Stage::Serving => self.on_body(event, now, todo),
                 Stage::Discarding { left } => self.on_rest(event, left, now, todo),
-                Stage::Lingering { .. } | Stage::Closed => false,
+                Stage::Upgraded | Stage::Lingering { .. } | Stage::Closed => false,
             };
             if !goes_on {
                 return;
@@ -340,7 +346,8 @@ impl Connection {
         }
         self.exchange.kept = Some(service.parts.keeper.begin(head.method(), head.target(), now));
         match self.prepare(py) {
-            Ok(start) => todo.start = Some(start),
+            Ok(Ok(start)) => todo.start = Some(start),
+            Ok(Err(refusal)) => self.refuse_socket(py, &refusal, todo),
             Err(EnvironError::Peer(fault)) => self.refuse(py, &fault, now, todo),
             Err(EnvironError::Python(error)) => {
                 log::error!("Cannot make a scope: {error}");
@@ -349,12 +356,30 @@ impl Connection {
         }
     }
 
-    fn prepare(&mut self, py: Python<'_>) -> Result<Start, EnvironError> {
+    fn refuse_socket(&mut self, py: Python<'_>, refusal: &Refusal, todo: &mut Todo) {
+        match refusal {
+            Refusal::Key => self.answer(py, 400, "Invalid Sec-WebSocket-Key", todo),
+            Refusal::Version => {
+                self.writer.demand(b"Sec-WebSocket-Version", b"13");
+                self.answer(py, 426, "", todo);
+            }
+        }
+    }
+
+    fn prepare(&mut self, py: Python<'_>) -> Result<Result<Start, Refusal>, EnvironError> {
         let service = &self.service;
         let head = self.reader.head().ok_or_else(|| {
             pyo3::exceptions::PyAssertionError::new_err("there is no request to serve")
         })?;
-        let (scope, client) = service.scopes.http(py, &head, self.peer, &self.ends)?;
+        let (scope, client) = if websocket::is_wanted(&head) {
+            match Socket::new(py, &head, service.parts.message_size)? {
+                Ok(socket) => self.exchange.socket = Some(Box::new(socket)),
+                Err(refusal) => return Ok(Err(refusal)),
+            }
+            service.scopes.websocket(py, &head, self.peer, &self.ends)?
+        } else {
+            service.scopes.http(py, &head, self.peer, &self.ends)?
+        };
         self.exchange.client = client;
         if let Some(id) = &self.exchange.id {
             service.scopes.identify(&scope, id)?;
@@ -368,7 +393,7 @@ impl Connection {
             hooks.count();
         }
         let seen = self.exchange.seen.as_ref().map(|seen| seen.clone_ref(py));
-        Ok(Start { number: self.number, scope: scope.unbind(), seen })
+        Ok(Ok(Start { number: self.number, scope: scope.unbind(), seen }))
     }
 
     /// More than the application has asked for is not read.

@@ -8,12 +8,17 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyList, PyMapping, PyString, PyTuple};
 
+use super::frames::Message as Frame;
 use crate::http::{ResponseHead, reason};
 
 pub(super) enum Message<'py> {
     Start { head: ResponseHead, close: bool },
     Body { body: Option<Bound<'py, PyBytes>>, more: bool },
     EarlyHint(Vec<Vec<u8>>),
+    /// Of a WebSocket, with the fields of its response.
+    Accept { subprotocol: Option<String>, head: ResponseHead },
+    Frame(Frame),
+    Close { code: u16, reason: String },
     /// Of a response: they are not promised, and not sent.
     Trailers,
     Unknown(String),
@@ -25,6 +30,9 @@ impl Message<'_> {
             Self::Start { .. } => "http.response.start",
             Self::Body { .. } => "http.response.body",
             Self::EarlyHint(_) => "http.response.early_hint",
+            Self::Accept { .. } => "websocket.accept",
+            Self::Frame(_) => "websocket.send",
+            Self::Close { .. } => "websocket.close",
             Self::Trailers => "http.response.trailers",
             Self::Unknown(name) => name,
         }
@@ -53,6 +61,11 @@ impl<'py> Message<'py> {
         match kind.to_str()? {
             "http.response.body" => body(message),
             "http.response.start" => start(message),
+            "websocket.send" => frame(message),
+            "websocket.accept" => accept(message),
+            "websocket.close" => close(message),
+            "websocket.http.response.start" => start(message),
+            "websocket.http.response.body" => body(message),
             "http.response.early_hint" => early_hint(message),
             "http.response.trailers" => Ok(Self::Trailers),
             other => Ok(Self::Unknown(other.to_owned())),
@@ -159,6 +172,39 @@ fn early_hint<'py>(message: &Bound<'py, PyDict>) -> PyResult<Message<'py>> {
         }
     }
     Ok(Message::EarlyHint(links))
+}
+
+fn accept<'py>(message: &Bound<'py, PyDict>) -> PyResult<Message<'py>> {
+    let mut head = ResponseHead::new();
+    if let Some(headers) = message.get_item("headers")? {
+        fields(&headers, &mut head)?;
+    }
+    let subprotocol = message.get_item("subprotocol")?.filter(|name| !name.is_none());
+    Ok(Message::Accept { subprotocol: subprotocol.map(|name| name.extract()).transpose()?, head })
+}
+
+fn frame<'py>(message: &Bound<'py, PyDict>) -> PyResult<Message<'py>> {
+    let py = message.py();
+    let given = |key| message.get_item(key).map(|value| value.filter(|value| !value.is_none()));
+    if let Some(data) = given(intern!(py, "bytes"))? {
+        let data = match data.cast::<PyBytes>() {
+            Ok(data) => data.as_bytes().to_vec(),
+            Err(_) => copied(&data)?.as_bytes().to_vec(),
+        };
+        return Ok(Message::Frame(Frame::binary(data)));
+    }
+    let Some(text) = given(intern!(py, "text"))? else {
+        return Err(PyKeyError::new_err("websocket.send must have 'bytes' or 'text'"));
+    };
+    let text = text.cast::<PyString>().map_err(|_| PyTypeError::new_err("the 'text' of websocket.send must be a str"))?;
+    Ok(Message::Frame(Frame::text(text.to_str()?.to_owned())))
+}
+
+fn close<'py>(message: &Bound<'py, PyDict>) -> PyResult<Message<'py>> {
+    let given = |key| message.get_item(key).map(|value| value.filter(|value| !value.is_none()));
+    let code = given("code")?.map(|code| code.extract()).transpose()?;
+    let reason = given("reason")?.map(|reason| reason.extract()).transpose()?;
+    Ok(Message::Close { code: code.unwrap_or(1000), reason: reason.unwrap_or_default() })
 }
 
 /// `http.request`, with a piece of the body.

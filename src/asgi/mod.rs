@@ -7,6 +7,7 @@
 
 mod calls;
 mod connection;
+mod frames;
 mod message;
 mod output;
 mod protocol;
@@ -18,6 +19,7 @@ mod server;
 mod service;
 mod sweep;
 mod todo;
+mod websocket;
 
 pub use server::Server;
 pub use service::{Keeper, Parts};

@@ -121,7 +121,7 @@ impl Scopes {
         head: &Head<'_>,
         peer: Peer,
         ends: &Ends,
-    ) -> Result<Bound<'py, PyDict>, EnvironError> {
+    ) -> Result<(Bound<'py, PyDict>, Option<Client>), EnvironError> {
         let rules = self.rules(peer);
         let forwarded = rules.apply(head)?;
         let scope = self.websocket.bind(py).copy()?;
@@ -133,7 +133,7 @@ impl Scopes {
         scope.set_item(intern!(py, "extensions"), denial)?;
         scope.set_item(intern!(py, "subprotocols"), subprotocols(py, head)?)?;
         self.complete(&scope, head, (&rules, &forwarded), ends)?;
-        Ok(scope)
+        Ok((scope, forwarded.client))
     }
 
     /// What both kinds have.

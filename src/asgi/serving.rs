@@ -38,6 +38,9 @@ impl Connection {
         number: u64,
         todo: &mut Todo,
     ) -> PyResult<Found<'py>> {
+        if number == self.number && self.is_socket() && !self.exchange.complete {
+            return self.receive_event(py, todo);
+        }
         if number != self.number || self.stage != Stage::Serving {
             return message::disconnect(py).map(Found::Value);
         }
@@ -91,7 +94,11 @@ impl Connection {
         message: Message<'_>,
         todo: &mut Todo,
     ) -> PyResult<()> {
-        if number != self.number || !matches!(self.stage, Stage::Serving) {
+        let upgraded = number == self.number && self.is_socket() && !self.exchange.complete;
+        if upgraded && !matches!(message, Message::Start { .. } | Message::Body { .. }) {
+            return self.send_event(protocol.py(), message, todo);
+        }
+        if number != self.number || self.stage != Stage::Serving {
             return self.send_late(number, &message);
         }
         match (message, self.exchange.started) {
@@ -118,7 +125,7 @@ impl Connection {
         if matches!(message, Message::Trailers) {
             return Ok(());
         }
-        let complete = number != self.number || self.exchange.complete;
+        let complete = number != self.number || self.exchange.complete || self.stage == Stage::Upgraded;
         if complete {
             let name = message.name();
             return Err(PyRuntimeError::new_err(format!(
@@ -183,7 +190,7 @@ impl Connection {
         }
     }
 
-    fn sent(&mut self, sent: bool, todo: &mut Todo) {
+    pub(super) fn sent(&mut self, sent: bool, todo: &mut Todo) {
         self.writer.consume(self.writer.output().len());
         if !todo.write.is_empty() && self.output.needs_limit() {
             todo.limit = Some(self.service.parts.patience.response_buffer);
@@ -241,6 +248,9 @@ impl Connection {
         }
         self.exchange.task = None;
         let (py, now) = (protocol.py(), clock::monotonic());
+        if self.is_socket() && !self.exchange.complete {
+            return self.socket_finished(py, outcome, todo);
+        }
         match (self.stage, outcome) {
             (Stage::Serving, Outcome::Cancelled) => self.abandon(py, End::Abort, now, todo),
             (Stage::Serving, _) if self.writer.head_sent() => {

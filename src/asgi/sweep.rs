@@ -34,6 +34,9 @@ impl Connection {
         if self.is_overdue(now) {
             return self.overdue(py, now, todo);
         }
+        if stop.is_some() && self.stage == Stage::Upgraded {
+            self.leave_socket(py, todo);
+        }
         let limit = stop.map_or(Duration::MAX, |began| self.stop_limit(began)).min(self.deadline);
         if now >= limit {
             self.expire(py, now, todo);
@@ -45,6 +48,7 @@ impl Connection {
         let limit = self.service.parts.request_timeout;
         !limit.is_zero()
             && self.stage == Stage::Serving
+            && !self.is_socket()
             && now.saturating_sub(self.exchange.began) >= limit
     }
 
@@ -67,6 +71,7 @@ impl Connection {
         match self.stage {
             Stage::Receiving if self.reader.is_idle() => self.since + SILENT_LIMIT,
             Stage::Serving => Duration::MAX,
+            Stage::Upgraded => self.since.max(began) + INCOMPLETE_LIMIT,
             _ => self.since.max(began) + INCOMPLETE_LIMIT,
         }
     }
@@ -82,6 +87,7 @@ impl Connection {
                 self.reader.fail(PeerError::BodyTimeout);
                 self.cut(py, &PeerError::BodyTimeout, now, todo);
             }
+            Stage::Upgraded => self.expire_socket(py, todo),
             Stage::Discarding { .. } | Stage::Lingering { .. } => self.close(End::Close, todo),
             Stage::Closed => {}
         }
@@ -119,9 +125,10 @@ impl Connection {
         self.output.close();
         self.bound_reading(todo);
         let now = clock::monotonic();
-        if self.stage == Stage::Serving {
+        if matches!(self.stage, Stage::Serving | Stage::Upgraded) {
             self.condemn(now);
         }
+        self.socket_lost();
         self.stage = Stage::Closed;
         self.pieces.clear();
         self.service.hold(self.accounted, 0);

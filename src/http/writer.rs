@@ -331,6 +331,11 @@ impl ResponseWriter {
         self.error_page(503, "", &field);
     }
 
+    /// An error page is to carry this field as well. Both are the server's own.
+    pub fn demand(&mut self, name: &[u8], value: &[u8]) {
+        encode(name, value, &mut self.id_line);
+    }
+
     fn error_page(&mut self, status: u16, detail: &str, field: &[u8]) {
         if self.head_sent() {
             return self.abort();

@@ -1,7 +1,7 @@
 """ASGI applications, by path: one behaviour each. What they note is read, and emptied, by GET /journal.
 
 Owns the lifespan as well, which notes its beginning and its end on standard error. Must never be served by anything but
-an ASGI server. Read next: ../parity/test_asgi.py.
+an ASGI server. Read next: ../parity/test_asgi_class.py.
 """
 
 import asyncio
@@ -221,6 +221,77 @@ async def journal(scope, receive, send):
     body = json.dumps(JOURNAL).encode()
     JOURNAL.clear()
     await respond(send, body)
+
+
+async def ws_echo(scope, receive, send):
+    assert await receive() == {"type": "websocket.connect"}
+    offered = scope["subprotocols"]
+    headers = [(b"x-own", b"1")]
+    await send({"type": "websocket.accept", "subprotocol": offered[-1] if offered else None, "headers": headers})
+    while True:
+        message = await receive()
+        if message["type"] == "websocket.disconnect":
+            return note("disconnect", message["code"], message["reason"])
+        if message.get("text") == "close":
+            return await send({"type": "websocket.close", "code": 4001, "reason": "as asked"})
+        if message.get("text") == "raise":
+            raise ValueError("on purpose")
+        if message.get("text") == "return":
+            return
+        await send(message | {"type": "websocket.send"})
+
+
+async def ws_refuse(scope, receive, send):
+    await receive()
+    await send({"type": "websocket.close"})
+    note((await receive())["type"])
+
+
+async def ws_deny(scope, receive, send):
+    await receive()
+    headers = [(b"x-why", b"closed today")]
+    await send({"type": "websocket.http.response.start", "status": 418, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": b"no ", "more_body": True})
+    await send({"type": "websocket.http.response.body", "body": b"tea"})
+
+
+async def ws_raise(scope, receive, send):
+    raise ValueError("on purpose")
+
+
+async def ws_return(scope, receive, send):
+    pass
+
+
+async def ws_scope(scope, receive, send):
+    await send({"type": "websocket.accept"})
+    shown = {key: scope[key] for key in ("type", "scheme", "path", "subprotocols", "http_version", "state")}
+    await send({"type": "websocket.send", "text": json.dumps(shown | {"keys": sorted(scope)})})
+    await receive()
+
+
+async def ws_flood(scope, receive, send):
+    await send({"type": "websocket.accept"})
+    for _ in range(int(scope["query_string"])):
+        await send({"type": "websocket.send", "bytes": b"x" * 65536})
+
+
+async def ws_wrong(scope, receive, send):
+    said = []
+    for message in [
+        {"type": "websocket.send", "text": "too early"},
+        {"type": "websocket.accept"},
+        {"type": "websocket.accept"},
+        {"type": "websocket.send"},
+        {"type": "websocket.send", "text": b"bytes"},
+        {"type": "websocket.close", "code": 1005 + 1},
+    ]:
+        try:
+            await send(message)
+            said.append("nothing")
+        except Exception as error:
+            said.append(type(error).__name__)
+    await send({"type": "websocket.send", "text": json.dumps(said)})
 
 
 async def app(scope, receive, send):

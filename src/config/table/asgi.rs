@@ -7,8 +7,6 @@ use std::time::Duration;
 use crate::config::kind::{AsgiLifespan, AsgiLoop, Count, HttpParser, Seconds};
 use crate::config::row::{Live, section};
 
-const NO_WEBSOCKET: Option<&str> = Some("the asgi worker class speaks no WebSocket yet");
-
 section! {
     "Worker processes" asgi: Asgi {
         /// Event loop of ASGI applications.
@@ -37,8 +35,10 @@ section! {
         }
 
         /// Longest WebSocket message, in bytes.
+        ///
+        /// A longer one closes the connection with code 1009. 0 is any length.
         websocket_max_message_size: Count = 16 << 20 => {
-            flags: &["--websocket-max-message-size"], metavar: "BYTES", not_yet: NO_WEBSOCKET,
+            flags: &["--websocket-max-message-size"], metavar: "BYTES", live: Live::Workers,
         }
 
         /// Which HTTP parser reads requests.
