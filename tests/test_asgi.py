@@ -122,7 +122,7 @@ def test_who_does_not_read_is_cut_off(asgi) -> None:
 
 
 def test_an_upload_waits_for_the_application(asgi) -> None:
-    server = asgi("--request-buffer", "64K")
+    server = asgi("--request-buffer", "64K", "--graceful-timeout", "1")
     with Connection(server.address, timeout=1) as client:
         client.send(b"POST /waits HTTP/1.1\r\nHost: test\r\nContent-Length: 50000000\r\n\r\n")
         eventually(lambda: "waiting" in journal(server), "the request waits")
@@ -193,9 +193,9 @@ def test_the_class_has_other_names(serve, name: str) -> None:
 
 
 def test_a_broken_application_is_mended_under_reload(serve, tmp_path: Path) -> None:
-    path = tmp_path / "site.py"
+    path = tmp_path / "shop.py"
     path.write_text("1/0\n")
-    server = serve(*ASGI, "--reload", app="site:app", cwd=tmp_path)
+    server = serve(*ASGI, "--reload", app="shop:app", cwd=tmp_path)
     assert "ZeroDivisionError" in fetch(server.address).body.decode()
     whole = "async def app(scope, receive, send):\n    assert scope['type'] == 'http'\n"
     start = "    await send({'type': 'http.response.start', 'status': 200})\n"
@@ -204,7 +204,8 @@ def test_a_broken_application_is_mended_under_reload(serve, tmp_path: Path) -> N
 
 
 def test_requests_have_ids(asgi) -> None:
-    server = asgi("--request-id", "--access-logfile", "-", "--access-logformat", "%({x-request-id}o)s %(U)s")
+    server = asgi("--request-id", "--access-logfile", "-", "--access-logformat", "%({{x-request-id}}i)s %(U)s")
     response = exchange(server.address, encode("GET", "/scope", ("X-Request-ID", "abc-1")))
     fields = dict(json.loads(response.body)["headers"])
     assert (response.value("X-Request-ID"), fields["x-request-id"]) == ("abc-1", "abc-1")
+    eventually(lambda: "abc-1 /scope\n" in server.stdout, "the line")

@@ -105,10 +105,9 @@ def test_the_client_closes(shared: Running, code: int) -> None:
 
 
 def test_the_client_is_gone(shared: Running) -> None:
-    client = opened(shared)
-    client.socket.shutdown(socket.SHUT_RDWR)
-    eventually(lambda: "disconnect 1006 " in journal(shared), "the application is told")
-    client.close()
+    with opened(shared) as client:
+        client.socket.shutdown(socket.SHUT_RDWR)
+        eventually(lambda: "disconnect 1006 " in journal(shared), "the application is told")
 
 
 @pytest.mark.parametrize(
