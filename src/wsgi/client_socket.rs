@@ -29,6 +29,8 @@ impl ClientSocket {
             let arguments = PyDict::new(py);
             arguments.set_item("fileno", number)?;
             let made = py.import("socket")?.call_method("socket", (), Some(&arguments))?;
+            // As an application expects one; where sockets are patched it concerns only the object.
+            made.call_method1("setblocking", (true,))?;
             // Lost only to another thread that made one at the same time, which serves as well.
             let _ = self.socket.set(made.unbind());
         }

@@ -225,6 +225,13 @@ impl Exchange {
         self.is_lent.load(Ordering::Relaxed)
     }
 
+    /// The application is done with it.
+    pub(super) fn take_back(&self) {
+        if self.is_lent() {
+            self.stream.stop_blocking();
+        }
+    }
+
     /// From now on nothing of the application reaches this connection.
     pub(super) fn end(&self) {
         self.state.store(ENDED, Ordering::Release);

@@ -73,6 +73,7 @@ impl Application {
         };
         exchange.begin();
         let iterable = environ.as_ref().and_then(|environ| self.call(py, exchange, environ));
+        exchange.take_back();
         let persistent = finish(exchange);
         if let (Some(observers), Some(began)) = (&self.observers, began) {
             let elapsed = clock::monotonic().saturating_sub(began);
