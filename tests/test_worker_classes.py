@@ -422,6 +422,17 @@ def test_a_class_that_cannot_be_used_keeps_the_server_from_starting(run, path: s
     assert said in stderr
 
 
+@green
+@pytest.mark.parametrize("flags", [(), ("--preload",), ("--check-config",)], ids=["", "preload", "check"])
+def test_a_package_that_is_missing_is_told_in_a_line(run, tmp_path, name: str, flags: tuple[str, ...]) -> None:
+    (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError(\"No module named '{name}'\", name='{name}')")
+    path = {"PYTHONPATH": str(tmp_path)}
+    status, _, stderr = run("-k", name, "-b", "127.0.0.1:0", *flags, "hello:app", env=path)
+    assert status == (1 if flags == ("--check-config",) else 3)
+    assert stderr.count(f"the worker class {name} needs a package: pip install 'rwsgi[{name}]'") == 1
+    assert "Traceback" not in stderr
+
+
 def test_a_class_that_fails_while_it_serves_is_told_and_replaced(serve) -> None:
     server = serve("-k", "own_workers.Dies")
     server.wait_log("The worker class own_workers.Dies failed", 2)

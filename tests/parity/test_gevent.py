@@ -12,7 +12,7 @@ import pytest
 from client import Connection, encode, fetch
 from server import Running
 
-FLAGS = ("-k", "gevent", "--keep-alive", "60", "--graceful-timeout", "5")
+FLAGS = ("-k", "gevent", "--keep-alive", "60", "--graceful-timeout", "2")
 CONFIG = """
 import gevent.monkey
 
@@ -146,10 +146,10 @@ def test_a_slow_head_is_waited_for(serve) -> None:
 
 @pytest.mark.better("gunicorn waits for them as long as for requests.")
 def test_idle_connections_are_no_reason_to_stay(serve) -> None:
-    server = serve(*FLAGS, "--graceful-timeout", "20")
+    server = serve(*FLAGS, "--graceful-timeout", "6")
     with Connection(server.address) as connection:
         connection.send(encode("GET", "/"))
         assert connection.response().status == 200
         began = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 5

@@ -84,12 +84,9 @@ impl Driver {
     }
 }
 
-/// In the master, before it loads the application for all workers. What keeps it from working is the first worker's to
-/// tell.
-pub fn patch(py: Python<'_>, settings: &Settings) {
-    if let Err(error) = Driver::prepare(py, settings) {
-        log::debug!("Cannot patch before the application is loaded: {error}");
-    }
+/// In the master, before it loads the application for all workers or tries to. The error is a line for the terminal.
+pub fn patch(py: Python<'_>, settings: &Settings) -> Result<(), String> {
+    Driver::prepare(py, settings).map(drop)
 }
 
 fn make<'py>(py: Python<'py>, path: &str) -> PyResult<Bound<'py, PyAny>> {
