@@ -28,7 +28,7 @@ use super::reactor::Reactor;
 use super::service::Service;
 use crate::config::Settings;
 use crate::config::kind::WorkerClass;
-use crate::py::bridge;
+use crate::py::{bridge, frames};
 
 /// An object of the worker class.
 pub(super) struct Driver {
@@ -61,6 +61,8 @@ impl Driver {
         hooked: &Arc<Hooked>,
     ) -> PyResult<Parting> {
         let with = if settings.workers.class().speaks_wsgi() {
+            // Drivers begin a greenlet for each request.
+            frames::keep(py);
             let limit = settings.workers.request_timeout;
             Bound::new(py, Engine::new(Reactor::new(parts)?, service, control, limit)?)?.into_any()
         } else {
