@@ -14,6 +14,7 @@ mod lead;
 mod life;
 mod object;
 mod overdue;
+mod panics;
 mod pool;
 mod reactor;
 mod reloader;

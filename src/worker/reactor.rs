@@ -12,7 +12,6 @@ mod waiting;
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 use std::{io, mem};
@@ -20,6 +19,7 @@ use std::{io, mem};
 use super::buffers::{Buffers, Resume};
 use super::connection::{Connection, Phase, Step};
 use super::life::{self, Stop};
+use super::panics::contain;
 use super::table::Table;
 use super::wear::Wear;
 use crate::http::{PeerError, Policy};
@@ -294,8 +294,7 @@ impl Reactor {
 
     /// Handles one event; a panic in it costs the connection. The token of a request that is to be served, if there is one.
     fn guarded(&mut self, token: u64) -> Option<u64> {
-        catch_unwind(AssertUnwindSafe(|| self.dispatch(token))).unwrap_or_else(|_| {
-            log::error!("Internal error while serving a request; its connection is closed");
+        contain(|| self.dispatch(token)).unwrap_or_else(|| {
             self.close(token);
             None
         })
@@ -349,12 +348,13 @@ impl Reactor {
         }
     }
 
+    /// The token of a request that is to be served, if that is the step.
     fn perform(&mut self, token: u64, step: Step) -> Option<u64> {
         match step {
+            Step::Serve => return Some(token),
             Step::WaitReadable => self.wait_for(token, Interest::Readable),
             Step::WaitWritable => self.wait_for(token, Interest::Writable),
             Step::Pause => self.wait_for(token, Interest::Nothing),
-            Step::Serve => return Some(token),
             Step::Next => self.next_request(token),
             Step::Refuse(fault) => self.refuse(token, &fault),
             Step::Close => self.close(token),
@@ -397,14 +397,12 @@ impl Reactor {
         self.refuse(token, &fault);
     }
 
+    /// Sends a page of ours, after which there is nothing to serve.
     fn drain(&mut self, token: u64) {
         let now = self.now;
         let Some(connection) = self.table.get_mut(token) else { return };
-        match connection.drain(now) {
-            Step::WaitReadable => self.wait_for(token, Interest::Readable),
-            Step::WaitWritable => self.wait_for(token, Interest::Writable),
-            _ => self.close(token),
-        }
+        let step = connection.drain(now);
+        self.perform(token, step);
     }
 
     fn wait_for(&mut self, token: u64, interest: Interest) {

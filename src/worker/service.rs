@@ -3,13 +3,13 @@
 //! Owns what serving needs and no connection needs: the application and what it is told of its surroundings. Runs in any
 //! thread that holds the interpreter, outside the reactor. Read next: `wsgi/serve.rs`.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::prelude::*;
 
 use super::connection::Step;
+use super::panics::contain;
 use super::reactor::Job;
 use crate::scoreboard::SlotWriter;
 use crate::sys::clock;
@@ -26,13 +26,9 @@ impl Service {
     /// Serves a request in thread number `lane`. What its connection wants next, and when that is.
     pub(super) fn serve(&self, py: Python<'_>, lane: usize, job: &mut Job) -> (Step, Duration) {
         let began = clock::monotonic();
-        let step = catch_unwind(AssertUnwindSafe(|| self.try_serve(py, lane, began, job)));
+        let step = contain(|| self.try_serve(py, lane, began, job)).unwrap_or(Step::Close);
         let now = clock::monotonic();
         self.slot.idle(lane, now);
-        let step = step.unwrap_or_else(|_| {
-            log::error!("Internal error while serving a request; its connection is closed");
-            Step::Close
-        });
         (step, now)
     }
 

@@ -183,33 +183,7 @@ impl Server {
         }
         Ok(script_name)
     }
-}
 
-/// A dictionary grows by doubling, and a copy is as large as its model: one that has been a little larger has room for a
-/// request's fields.
-fn make_room(environ: &Bound<'_, PyDict>) -> PyResult<()> {
-    const LARGER: usize = 3;
-    let names = || (0..LARGER).map(|number| format!("room {number}"));
-    names().try_for_each(|name| environ.set_item(name, environ.py().None()))?;
-    names().try_for_each(|name| environ.del_item(name))
-}
-
-/// Sets the values that are not the template's.
-fn request_line(environ: &Bound<'_, PyDict>, head: &Head<'_>) -> PyResult<()> {
-    let py = environ.py();
-    if head.method() != "GET" {
-        environ.set_item(intern!(py, "REQUEST_METHOD"), head.method())?;
-    }
-    if !head.query().is_empty() {
-        environ.set_item(intern!(py, "QUERY_STRING"), native(py, head.query()))?;
-    }
-    if head.version() != Version::Http11 {
-        environ.set_item(intern!(py, "SERVER_PROTOCOL"), head.version().as_str())?;
-    }
-    Ok(())
-}
-
-impl Server {
     /// `script_name`: the proxy's, where it gives one.
     fn path(
         &self,
@@ -238,6 +212,30 @@ impl Server {
         }
         Ok(())
     }
+}
+
+/// A dictionary grows by doubling, and a copy is as large as its model: one that has been a little larger has room for a
+/// request's fields.
+fn make_room(environ: &Bound<'_, PyDict>) -> PyResult<()> {
+    const LARGER: usize = 3;
+    let names = || (0..LARGER).map(|number| format!("room {number}"));
+    names().try_for_each(|name| environ.set_item(name, environ.py().None()))?;
+    names().try_for_each(|name| environ.del_item(name))
+}
+
+/// Sets the values that are not the template's.
+fn request_line(environ: &Bound<'_, PyDict>, head: &Head<'_>) -> PyResult<()> {
+    let py = environ.py();
+    if head.method() != "GET" {
+        environ.set_item(intern!(py, "REQUEST_METHOD"), head.method())?;
+    }
+    if !head.query().is_empty() {
+        environ.set_item(intern!(py, "QUERY_STRING"), native(py, head.query()))?;
+    }
+    if head.version() != Version::Http11 {
+        environ.set_item(intern!(py, "SERVER_PROTOCOL"), head.version().as_str())?;
+    }
+    Ok(())
 }
 
 /// `client`: who the proxy says it is. What the proxy does not say of the port is not made up.
