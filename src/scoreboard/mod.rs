@@ -122,7 +122,7 @@ mod tests {
         writer.set_stage(Stage::Ready);
         writer.beat(Duration::from_millis(1500));
         writer.introduce(1234, 7);
-        writer.serve(0, "GET", b"/report", Duration::from_millis(1400));
+        writer.serve(0, b"GET", b"/report", Duration::from_millis(1400));
         let view = board.view(3);
         assert_eq!(view.stage, Stage::Ready);
         assert_eq!(view.beat, Duration::from_millis(1500));
@@ -141,7 +141,7 @@ mod tests {
     fn a_long_or_hostile_request_line_is_cut_and_made_printable() {
         let board = Scoreboard::new().unwrap();
         let writer = board.writer(0).unwrap();
-        writer.serve(0, "GET", &[b'\x1b'; 5000], Duration::ZERO);
+        writer.serve(0, b"GET", &[b'\x1b'; 5000], Duration::ZERO);
         let request = board.view(0).serving.remove(0).request;
         assert!(request.len() <= slot::REQUEST_BYTES);
         assert!(request.bytes().all(|byte| (0x20..0x7f).contains(&byte)));
@@ -166,9 +166,9 @@ mod tests {
         own.set_stage(Stage::Ready);
         assert!(!own.sibling_is_free(2, Duration::ZERO));
         other.set_stage(Stage::Ready);
-        other.serve(0, "GET", b"/", Duration::ZERO);
+        other.serve(0, b"GET", b"/", Duration::ZERO);
         assert!(own.sibling_is_free(2, Duration::ZERO) && !own.sibling_is_free(1, Duration::ZERO));
-        other.serve(1, "GET", b"/", Duration::from_secs(1));
+        other.serve(1, b"GET", b"/", Duration::from_secs(1));
         assert!(own.sibling_is_free(2, Duration::ZERO));
         assert!(!own.sibling_is_free(2, Duration::from_secs(1)));
     }

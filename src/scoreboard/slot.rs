@@ -184,10 +184,10 @@ impl Lane {
         })
     }
 
-    fn store_request(&self, method: &str, target: &[u8]) {
+    fn store_request(&self, method: &[u8], target: &[u8]) {
         let mut text = [0u8; REQUEST_BYTES];
         let mut length = 0;
-        for part in [method.as_bytes(), b" ", target] {
+        for part in [method, b" ", target] {
             let taken = part.len().min(REQUEST_BYTES - length);
             // Both are as long as what is taken.
             if let (Some(to), Some(from)) = (text.get_mut(length..length + taken), part.get(..taken)) {
@@ -246,7 +246,7 @@ impl SlotWriter {
     }
 
     /// The application is about to get this request, in thread number `lane`.
-    pub fn serve(&self, lane: usize, method: &str, target: &[u8], now: Duration) {
+    pub fn serve(&self, lane: usize, method: &[u8], target: &[u8], now: Duration) {
         self.with_lane(lane, |lane| {
             lane.store_request(method, target);
             lane.serving_since.store(microseconds(now) + 1, Relaxed);

@@ -14,7 +14,7 @@ use std::{io, mem};
 use super::buffers::Share;
 use crate::http::{Event, PeerError, Policy, RequestReader};
 use crate::net::poller::Interest;
-use crate::wsgi::{Drained, Exchange};
+use crate::wsgi::{Drained, Exchange, Objects};
 
 /// A client that goes on sending after its answer is listened to so many times as long as one that does not.
 const LINGER_FACTOR: u32 = 5;
@@ -55,6 +55,8 @@ pub(super) enum Step {
 
 pub(super) struct Connection {
     pub exchange: Arc<Exchange>,
+    /// Those of the last request, if the next one may have them.
+    pub objects: Option<Objects>,
     /// Which listener it came from.
     pub listener: usize,
     /// Since when a request is awaited, and until when it may stay as it is (monotonic).
@@ -73,6 +75,7 @@ impl Connection {
         Self {
             deadline: now.saturating_add(exchange.patience.head),
             exchange: Arc::new(exchange),
+            objects: None,
             listener,
             since: now,
             phase: Phase::Receiving { in_body: false },
@@ -196,7 +199,7 @@ impl Connection {
         self.kept = true;
         self.since = now;
         self.deadline = now + keepalive;
-        let in_order = Exchange::renew(&mut self.exchange, policy);
+        let in_order = Exchange::renew(&mut self.exchange, &mut self.objects, policy);
         let held = self.exchange.request().map_or(0, |reader| reader.allocated());
         self.share.begin_again(held);
         in_order
@@ -216,17 +219,20 @@ impl Connection {
 
     /// Hands the kernel what it takes of the response.
     pub(super) fn drain(&mut self, now: Duration) -> Step {
-        let exchange = Arc::clone(&self.exchange);
+        let exchange = &*self.exchange;
         let Some(mut response) = exchange.response() else { return Step::Close };
         match response.drain(&exchange.stream) {
             Ok(Drained::All) => {
+                let persistent = response.writer.is_persistent();
                 drop(response);
-                self.after_response(now)
+                self.after_response(persistent, now)
             }
             Ok(Drained::Partly) => {
+                let (held, taken) = (response.allocated(), response.taken(&exchange.stream));
+                drop(response);
                 self.shed_body();
-                self.share.hold_response(response.allocated());
-                self.measure(response.taken(&exchange.stream), now);
+                self.share.hold_response(held);
+                self.measure(taken, now);
                 Step::WaitWritable
             }
             Err(_) => Step::Close,
@@ -260,18 +266,15 @@ impl Connection {
         self.deadline > now
     }
 
-    /// The response is out. Closing under bytes that are still to come would reset the connection, and the client could
-    /// lose the response (RFC 9112 section 9.6): wait for the peer to close, for a while.
-    fn after_response(&mut self, now: Duration) -> Step {
+    /// The response is out, and was `persistent`. Closing under bytes that are still to come would reset the connection,
+    /// and the client could lose the response (RFC 9112 section 9.6): wait for the peer to close, for a while.
+    fn after_response(&mut self, persistent: bool, now: Duration) -> Step {
         let linger = self.exchange.patience.linger;
-        let (persistent, consumed) = match (self.exchange.request(), self.exchange.response()) {
-            (Some(reader), Some(response)) => {
-                let ended = reader.body_ended();
-                (ended && response.writer.is_persistent(), ended && reader.pipelined().is_empty())
-            }
-            _ => (false, false),
-        };
-        if persistent {
+        let (ended, consumed) = self.exchange.request().map_or((false, false), |reader| {
+            let ended = reader.body_ended();
+            (ended, ended && reader.pipelined().is_empty())
+        });
+        if ended && persistent {
             return Step::Next;
         }
         if consumed || linger.is_zero() {

@@ -4,7 +4,7 @@
 //! the application can be deposed, one that has not cannot: so there is never more than one, and none waits for events
 //! that somebody else is to handle. Knows nothing of connections. Read next: `pool.rs`.
 
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::{self, Thread};
 use std::time::Duration;
@@ -16,7 +16,7 @@ const IN_APPLICATION: u64 = 1;
 pub(super) struct Lead {
     /// Twice the number of the thread, plus one while it is in the application.
     word: AtomicU64,
-    /// When the leader entered it (monotonic, microseconds).
+    /// When the leader entered it (monotonic, microseconds). Written before the word, which orders it.
     entered: AtomicU64,
     asleep: Mutex<Vec<usize>>,
     threads: Vec<OnceLock<Thread>>,
@@ -43,7 +43,7 @@ impl Lead {
 
     /// The leader is about to call the application.
     pub(super) fn enter(&self, thread: usize, now: Duration) {
-        self.entered.store(microseconds(now), SeqCst);
+        self.entered.store(microseconds(now), Relaxed);
         self.word.store(waiting(thread) | IN_APPLICATION, SeqCst);
     }
 
@@ -66,13 +66,13 @@ impl Lead {
     /// How long the leader has been in the application by now.
     pub(super) fn absent(&self, now: Duration) -> Option<Duration> {
         let inside = self.word.load(SeqCst) & IN_APPLICATION != 0;
-        let entered = Duration::from_micros(self.entered.load(SeqCst));
+        let entered = Duration::from_micros(self.entered.load(Relaxed));
         inside.then(|| now.saturating_sub(entered))
     }
 
     /// How long ago a leader last entered the application.
     pub(super) fn quiet(&self, now: Duration) -> Duration {
-        now.saturating_sub(Duration::from_micros(self.entered.load(SeqCst)))
+        now.saturating_sub(Duration::from_micros(self.entered.load(Relaxed)))
     }
 
     /// Deposes a leader that is in the application, for a thread that sleeps or else for the supervisor.

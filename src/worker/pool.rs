@@ -189,7 +189,7 @@ impl Pool {
             overdue.enter(thread, &job.connection.exchange, began);
         }
         self.beat_alone(began);
-        let (step, now) = self.service.serve(py, thread, &mut job);
+        let (step, now) = self.service.serve(py, thread, &mut job, began);
         self.beat_alone(now);
         let was_stuck = self.overdue.as_ref().is_some_and(|overdue| overdue.leave(thread, now));
         self.note_pace(now.saturating_sub(began));

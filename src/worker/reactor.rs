@@ -420,7 +420,8 @@ impl Reactor {
     }
 
     fn close(&mut self, token: u64) {
-        let Some(connection) = self.table.take(token) else { return };
+        let Some(mut connection) = self.table.take(token) else { return };
+        connection.objects = None;
         if connection.interest.is_some() {
             // The application may hold the socket's duplicate, which would keep it in the poller.
             let _ = self.poller.remove(&*connection.exchange.stream);

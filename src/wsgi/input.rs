@@ -28,8 +28,13 @@ pub struct Input {
 impl Input {
     pub(super) fn new(exchange: Arc<Exchange>) -> Self {
         let input = Self { left: AtomicU64::new(0), exchange };
-        input.set_left(input.exchange.patience.body.limit);
+        input.renew();
         input
+    }
+
+    /// For another request of the exchange.
+    pub(super) fn renew(&self) {
+        self.set_left(self.exchange.patience.body.limit);
     }
 
     fn set_left(&self, left: Duration) {

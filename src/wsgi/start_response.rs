@@ -17,11 +17,17 @@ use crate::http::AppError;
 #[pyclass(frozen, freelist = 16, module = "rwsgi")]
 pub struct StartResponse {
     exchange: Arc<Exchange>,
+    write: Py<Write>,
 }
 
 impl StartResponse {
-    pub(super) const fn new(exchange: Arc<Exchange>) -> Self {
-        Self { exchange }
+    pub(super) fn new(py: Python<'_>, exchange: &Arc<Exchange>) -> PyResult<Self> {
+        let write = Py::new(py, Write { exchange: Arc::clone(exchange) })?;
+        Ok(Self { exchange: Arc::clone(exchange), write })
+    }
+
+    pub(super) const fn write(&self) -> &Py<Write> {
+        &self.write
     }
 }
 
@@ -34,7 +40,7 @@ impl StartResponse {
         status: &Bound<'_, PyAny>,
         headers: &Bound<'_, PyAny>,
         exc_info: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Write> {
+    ) -> PyResult<Py<Write>> {
         let mut response = self.exchange.writing()?;
         match exc_info.filter(|info| info.is_truthy().unwrap_or(true)) {
             Some(info) if response.writer.head_sent() => return Err(raised(py, info)?),
@@ -48,7 +54,7 @@ impl StartResponse {
             response.head.clear();
             return Err(error);
         }
-        Ok(Write { exchange: Arc::clone(&self.exchange) })
+        Ok(self.write.clone_ref(py))
     }
 }
 

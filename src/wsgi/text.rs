@@ -53,6 +53,17 @@ pub(super) fn latin1<'a>(value: &'a Bound<'_, PyAny>, what: &str) -> PyResult<Co
     bytes.map(Cow::Owned).ok_or_else(|| PyValueError::new_err(format!("{what} is not latin-1: {utf8:?}")))
 }
 
+/// Whether its class says how long it is. Asking one that does not costs an exception.
+pub(super) fn has_length(object: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: the object is alive and so is its type, whose tables of methods live as long as it and are only read.
+    unsafe {
+        let kind = ffi::Py_TYPE(object.as_ptr());
+        let (sequence, mapping) = ((*kind).tp_as_sequence, (*kind).tp_as_mapping);
+        (!sequence.is_null() && (*sequence).sq_length.is_some())
+            || (!mapping.is_null() && (*mapping).mp_length.is_some())
+    }
+}
+
 /// The bytes of a block of a body. TypeError, with advice, for anything else.
 pub(super) fn block<'a, 'py>(item: &'a Bound<'py, PyAny>) -> PyResult<&'a Bound<'py, PyBytes>> {
     item.cast::<PyBytes>().map_err(|_| {
