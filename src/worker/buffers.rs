@@ -118,7 +118,11 @@ impl Drop for Share {
 }
 
 fn account(total: &AtomicUsize, held: &mut usize, size: usize) {
-    if size >= *held {
+    if size == *held {
+        // As for nearly every request: other cores need not hear of it.
+        return;
+    }
+    if size > *held {
         total.fetch_add(size - *held, Relaxed);
     } else {
         total.fetch_sub(*held - size, Relaxed);

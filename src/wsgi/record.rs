@@ -188,7 +188,7 @@ fn append(
 /// Native strings are bytes in latin-1 (PEP 3333): what the client sent comes out as it was.
 fn append_value(value: &Bound<'_, PyAny>, escape: Escape, line: &mut Vec<u8>) -> bool {
     match text::latin1(value, "") {
-        Ok(bytes) => escape(&bytes, line),
+        Ok(bytes) => escape(bytes, line),
         Err(_) => match value.str() {
             Ok(text) => escape(text.to_string_lossy().as_bytes(), line),
             Err(_) => return false,
