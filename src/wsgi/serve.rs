@@ -56,14 +56,8 @@ impl Application {
         exchange: &Arc<Exchange>,
         objects: &mut Option<Objects>,
     ) {
-        let id = self.request_ids.as_ref().and_then(|ids| identify(server, exchange, ids));
         let mut seen = None;
-        let begun = self.begin(py, server, exchange, &mut seen).and_then(|()| {
-            let objects = Objects::of(py, exchange, objects.take())?;
-            let environ = self.environ(py, server, exchange, &objects)?;
-            id.map_or(Ok(()), |id| environ::identify(&environ, &id))?;
-            Ok((objects, environ))
-        });
+        let begun = self.prepare(py, (server, exchange), objects.take(), &mut seen);
         let begun = begun.map_err(|error| self.refuse(py, exchange, error)).ok();
         let iterable = begun
             .as_ref()
@@ -80,8 +74,26 @@ impl Application {
             hooks.after(py, exchange, seen, environ);
         }
         exchange.end();
-        // Whoever the environ was kept by has its objects.
+        // Whoever has kept the environ has them too.
         *objects = begun.map(|(objects, _)| objects).filter(|objects| persistent && objects.are_as_new(py));
+    }
+
+    /// What the application is called with.
+    fn prepare<'py>(
+        &self,
+        py: Python<'py>,
+        (server, exchange): (&Server, &Arc<Exchange>),
+        kept: Option<Objects>,
+        seen: &mut Seen<'py>,
+    ) -> Result<(Objects, Bound<'py, PyDict>), EnvironError> {
+        let id = self.request_ids.as_ref().and_then(|ids| identify(server, exchange, ids));
+        self.begin(py, server, exchange, seen)?;
+        let objects = Objects::of(py, exchange, kept)?;
+        let environ = self.environ(py, server, exchange, &objects)?;
+        if let Some(id) = id {
+            environ::identify(&environ, &id)?;
+        }
+        Ok((objects, environ))
     }
 
     /// What comes before the environ.
