@@ -52,10 +52,25 @@ impl Lead {
         self.swap(waiting(thread) | IN_APPLICATION, waiting(thread))
     }
 
-    /// This thread leads from now on, if the leader is in the application or only supervises.
-    pub(super) fn take(&self, thread: usize) -> bool {
+    /// This thread leads from now on, if the leader only supervises or, to the `impatient`, if it is in the application.
+    ///
+    /// Where requests are short a leader that is in the application most often waits for the interpreter: to be patient
+    /// with it is to give that up to it. Two that take the lead from each other would go on contending for ever, each with a
+    /// request that waits, and every tick the supervisor would send another thread into it.
+    pub(super) fn take(&self, thread: usize, impatient: bool) -> bool {
         let word = self.word.load(SeqCst);
-        (word & IN_APPLICATION != 0 || word == SUPERVISOR) && self.swap(word, waiting(thread))
+        let free = word == SUPERVISOR || (impatient && word & IN_APPLICATION != 0);
+        free && self.swap(word, waiting(thread))
+    }
+
+    /// The same for a thread that sleeps, from the supervisor.
+    fn relieve(&self, thread: usize) -> bool {
+        let mut asleep = self.sleepers();
+        let relieved = self.swap(SUPERVISOR, waiting(thread));
+        if relieved {
+            asleep.retain(|&sleeper| sleeper != thread);
+        }
+        relieved
     }
 
     /// The leader makes way for one that sleeps. False if none does.
@@ -78,28 +93,29 @@ impl Lead {
     /// Deposes a leader that is in the application, for a thread that sleeps or else for the supervisor.
     pub(super) fn depose(&self) {
         let word = self.word.load(SeqCst);
-        if word & IN_APPLICATION != 0 && !self.appoint(word) {
-            self.swap(word, SUPERVISOR);
+        if word & IN_APPLICATION != 0 && !self.appoint(word) && self.swap(word, SUPERVISOR) {
+            // One may have gone to sleep since.
+            self.appoint(SUPERVISOR);
         }
     }
 
     fn appoint(&self, from: u64) -> bool {
-        let Some(next) = self.sleepers().pop() else { return false };
+        let mut asleep = self.sleepers();
+        let Some(&next) = asleep.last() else { return false };
         let appointed = self.swap(from, waiting(next));
         if appointed {
+            asleep.pop();
             self.wake(next);
-        } else {
-            self.sleepers().push(next);
         }
         appointed
     }
 
     /// Sleeps until this thread leads. False if `done` says so.
-    pub(super) fn wait(&self, thread: usize, done: impl Fn() -> bool) -> bool {
+    pub(super) fn wait(&self, thread: usize, impatient: bool, done: impl Fn() -> bool) -> bool {
         if let Some(handle) = self.threads.get(thread) {
             handle.get_or_init(thread::current);
         }
-        if self.take(thread) {
+        if self.take(thread, impatient) {
             return true;
         }
         self.sleepers().push(thread);
@@ -107,7 +123,7 @@ impl Lead {
             if done() {
                 return false;
             }
-            if self.is(thread) {
+            if self.is(thread) || self.relieve(thread) {
                 return true;
             }
             thread::park();
@@ -153,12 +169,13 @@ mod tests {
     fn a_leader_in_the_application_can_be_deposed_and_knows_it() {
         let lead = Lead::new(2);
         assert!(lead.is_supervisor());
-        assert!(lead.take(0));
-        assert!(!lead.take(1), "it waits for events");
+        assert!(lead.take(0, true));
+        assert!(!lead.take(1, true), "it waits for events");
         assert!(lead.absent(MILLISECOND).is_none());
         lead.enter(0, MILLISECOND);
         assert_eq!(lead.absent(3 * MILLISECOND), Some(2 * MILLISECOND));
-        assert!(lead.take(1));
+        assert!(!lead.take(1, false), "it is patient");
+        assert!(lead.take(1, true));
         assert!(!lead.leave(0));
         assert!(lead.is(1));
         lead.enter(1, MILLISECOND);
@@ -168,28 +185,42 @@ mod tests {
     #[test]
     fn without_a_sleeper_the_supervisor_leads() {
         let lead = Lead::new(1);
-        assert!(lead.take(0));
+        assert!(lead.take(0, true));
         lead.depose();
         assert!(lead.is(0), "it is not in the application");
         lead.enter(0, MILLISECOND);
         lead.depose();
         assert!(lead.is_supervisor());
         assert!(!lead.leave(0));
-        assert!(lead.take(0));
+        assert!(lead.take(0, false));
         assert!(!lead.hand_over(0));
     }
 
     #[test]
     fn sleepers_are_appointed() {
         let lead = Lead::new(2);
-        assert!(lead.take(0));
+        assert!(lead.take(0, true));
         thread::scope(|scope| {
-            let follower = scope.spawn(|| lead.wait(1, || false));
+            let follower = scope.spawn(|| lead.wait(1, true, || false));
             while !lead.hand_over(0) {
                 thread::yield_now();
             }
             assert!(follower.join().unwrap());
         });
         assert!(lead.is(1));
+    }
+
+    #[test]
+    fn who_sleeps_relieves_the_supervisor() {
+        let lead = Lead::new(2);
+        assert!(lead.take(0, false));
+        lead.enter(0, MILLISECOND);
+        thread::scope(|scope| {
+            let follower = scope.spawn(|| lead.wait(1, false, || false));
+            lead.depose();
+            assert!(follower.join().unwrap());
+        });
+        assert!(lead.is(1));
+        assert!(!lead.hand_over(1), "nobody is left who sleeps");
     }
 }
