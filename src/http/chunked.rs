@@ -9,7 +9,8 @@
 
 use super::error::{Detail, PeerError};
 use super::field::{self, trim, trim_end};
-use super::policy::{Leniency, Policy};
+use super::framing::once;
+use super::policy::{HeaderMap, Leniency, Policy};
 use super::target::hex_digit;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,10 +31,13 @@ pub(crate) struct ChunkDecoder {
     received: u64,
     /// Bytes of the trailer in hand, with the lines that it is folded into.
     trailer: usize,
+    content_type: bool,
     line_limit: usize,
     trailers_limit: usize,
     body_limit: u64,
     leniency: Leniency,
+    /// If names with an underscore are refused.
+    underscores_refused: bool,
 }
 
 impl ChunkDecoder {
@@ -43,6 +47,7 @@ impl ChunkDecoder {
             trailers_limit: policy.fields_limit(),
             body_limit: policy.body_limit(),
             leniency: policy.leniency,
+            underscores_refused: policy.header_map == HeaderMap::Refuse,
             ..Self::default()
         }
     }
@@ -51,6 +56,7 @@ impl ChunkDecoder {
         self.stage = Stage::Size;
         self.stash.clear();
         self.received = 0;
+        self.content_type = false;
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -173,23 +179,32 @@ impl ChunkDecoder {
         Ok(Stage::Data(size))
     }
 
-    /// RFC 9110 section 6.5.1: no trailer may change routing, framing or authentication. `false` if `line` goes on with the
-    /// trailer before it.
+    /// `false` if `line` goes on with the trailer before it.
     fn check_trailer(&mut self, count: usize, line: &[u8]) -> Result<bool, PeerError> {
-        const FORBIDDEN: [&[u8]; 6] =
-            [b"host", b"content-length", b"transfer-encoding", b"trailer", b"authorization", b"te"];
         if count > 0 && matches!(line.first(), Some(b' ' | b'\t')) {
             return self.check_folded(line).map(|()| false);
         }
         if count >= self.trailers_limit {
             return Err(PeerError::TooManyFields);
         }
-        let name = field::parse(line, self.leniency)?.name.as_bytes();
-        if FORBIDDEN.iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden)) {
-            return Err(PeerError::FieldName(Detail::upper(name)));
-        }
+        self.check_trailer_name(field::parse(line, self.leniency)?.name.as_bytes())?;
         self.trailer = line.len();
         Ok(true)
+    }
+
+    /// RFC 9110 section 6.5.1: no trailer may change routing, framing or authentication. What else is asked of the names of
+    /// fields is asked of these.
+    fn check_trailer_name(&mut self, name: &[u8]) -> Result<(), PeerError> {
+        const FORBIDDEN: [&[u8]; 6] =
+            [b"host", b"content-length", b"transfer-encoding", b"trailer", b"authorization", b"te"];
+        let is_forbidden = FORBIDDEN.iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden));
+        if is_forbidden || (self.underscores_refused && field::has_underscore(name)) {
+            return Err(PeerError::FieldName(Detail::upper(name)));
+        }
+        if name.eq_ignore_ascii_case(b"content-type") {
+            return once(&mut self.content_type, name);
+        }
+        Ok(())
     }
 
     fn check_folded(&mut self, line: &[u8]) -> Result<(), PeerError> {
