@@ -5,14 +5,17 @@ PYTHON ?= python3
 VENV := .venv
 TEST_VENV := .venv-test
 SOURCES := $(shell find src python -type f ! -name '*.so' ! -path '*/__pycache__/*') Cargo.toml Cargo.lock pyproject.toml build.rs
-PYTHON_DIRS := python tests examples benches
+PYTHON_DIRS := python tests examples benches fuzz
 PIP_FLAGS := --quiet --disable-pip-version-check
 CLIPPY := cargo clippy --all-targets --quiet
 TEST_PYTHON := $(CURDIR)/$(TEST_VENV)/bin/python
 NATIVE := $(abspath $(or $(CARGO_TARGET_DIR),target))/debug/rwsgi
+FUZZER := $(CURDIR)/target/tools/bin/cargo-fuzz
+FUZZ_TARGETS ?= head chunked connection proxy_protocol
+FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help build serve test lint format native rust-test python-test bench soak docs clean
+.PHONY: help build serve test lint format native rust-test python-test bench soak fuzz differential docs clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,12 +55,23 @@ bench: $(TEST_VENV)/.built  ## measure CPU per request beside gunicorn (needs wr
 soak: $(TEST_VENV)/.built  ## two minutes of reloads, upgrades, recycling and deaths under load, beside gunicorn
 	$(TEST_VENV)/bin/python benches/soak.py
 
+# It instruments the code by switches that only nightly compilers take from everybody.
+fuzz: $(FUZZER)  ## fuzz the HTTP core, each target for FUZZ_SECONDS (60), from the corpus's seeds
+	$(PYTHON) fuzz/seeds.py
+	for target in $(FUZZ_TARGETS); do mkdir -p fuzz/corpus/$$target && \
+	  RUSTC_BOOTSTRAP=1 PATH=$(dir $(FUZZER)):$$PATH cargo fuzz run -s none $$target fuzz/corpus/$$target fuzz/seeds/$$target \
+	    -- -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 || exit; done
+
+differential: $(TEST_VENV)/.deps  ## compare the HTTP core with gunicorn's parser over a million damaged streams
+	cargo build --quiet --no-default-features --example readings
+	$(TEST_VENV)/bin/python tests/differential/compare.py
+
 docs: $(TEST_VENV)/.built  ## write the generated pages of docs/ again
 	RWSGI_REGENERATE=1 cargo test --quiet --no-default-features settings_md
 	RWSGI_REGENERATE=1 $(TEST_VENV)/bin/pytest -q tests/test_migrating.py tests/test_corpus.py -k document
 
 clean:  ## remove everything the targets above made
-	rm -rf $(VENV) $(TEST_VENV) target dist
+	rm -rf $(VENV) $(TEST_VENV) target dist fuzz/target fuzz/corpus fuzz/seeds fuzz/artifacts
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -65,6 +79,9 @@ $(VENV)/bin/python:
 $(VENV)/.built: $(VENV)/bin/python $(SOURCES)
 	$(VENV)/bin/python -m pip install $(PIP_FLAGS) .
 	@touch $@
+
+$(FUZZER):
+	cargo install --quiet cargo-fuzz --root target/tools
 
 $(TEST_VENV)/bin/python:
 	$(PYTHON) -m venv $(TEST_VENV)
