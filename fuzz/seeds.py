@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 FUZZ = Path(__file__).parent
-sys.path.insert(0, str(FUZZ.parent / "tests" / "differential"))
+sys.path[:0] = [str(FUZZ.parent / "tests"), str(FUZZ.parent / "tests/differential")]
 
 from corpus_cases import Case, cases  # noqa: E402
 from streams import flags_of  # noqa: E402
