@@ -4,6 +4,9 @@
 PYTHON ?= python3
 VENV := .venv
 TEST_VENV := .venv-test
+BENCH_VENV := .venv-bench
+# Arguments of the bench targets: make bench ARGS="--quick --loads hello,flask"; ARGS=--help tells them.
+ARGS :=
 SOURCES := $(shell find src python -type f ! -name '*.so' ! -path '*/__pycache__/*') Cargo.toml Cargo.lock pyproject.toml build.rs
 PYTHON_DIRS := python tests examples benches fuzz
 PIP_FLAGS := --quiet --disable-pip-version-check
@@ -15,10 +18,11 @@ FUZZ_TARGETS ?= head chunked connection proxy_protocol
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help build serve test lint format native rust-test python-test bench soak fuzz differential docs clean
+.PHONY: help build serve test lint format native rust-test python-test bench bench-instructions bench-balance bench-memory \
+  fuzz differential soak docs clean
 
 help:  ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: $(VENV)/.built  ## make a virtualenv in .venv with rwsgi installed in it
 
@@ -49,8 +53,17 @@ native: $(TEST_VENV)/.deps  ## build the native binary (unoptimised) that carrie
 python-test: $(TEST_VENV)/.built native  ## run the tests that drive a real server, gunicorn's parity included
 	RWSGI_NATIVE=$(NATIVE) $(TEST_VENV)/bin/pytest -q
 
-bench: $(TEST_VENV)/.built  ## measure CPU per request beside gunicorn (needs wrk)
-	$(TEST_VENV)/bin/python benches/compare.py
+bench: $(BENCH_VENV)/.built  ## measure CPU, rate, latency and memory beside other servers (needs wrk; ARGS=--help)
+	$(BENCH_VENV)/bin/python benches/compare.py $(ARGS)
+
+bench-instructions: $(BENCH_VENV)/.built  ## count instructions per request, against those kept (needs valgrind)
+	$(BENCH_VENV)/bin/python benches/instructions.py $(ARGS)
+
+bench-balance: $(BENCH_VENV)/.built  ## how evenly workers share requests, how many of them a connection wakes
+	$(BENCH_VENV)/bin/python benches/balance.py $(ARGS)
+
+bench-memory: $(BENCH_VENV)/.built  ## whether memory grows over a million requests (needs wrk)
+	$(BENCH_VENV)/bin/python benches/memory.py $(ARGS)
 
 soak: $(TEST_VENV)/.built  ## two minutes of reloads, upgrades, recycling and deaths under load, beside gunicorn
 	$(TEST_VENV)/bin/python benches/soak.py
@@ -71,7 +84,7 @@ docs: $(TEST_VENV)/.built  ## write the generated pages of docs/ again
 	RWSGI_REGENERATE=1 $(TEST_VENV)/bin/pytest -q tests/test_migrating.py tests/test_corpus.py -k document
 
 clean:  ## remove everything the targets above made
-	rm -rf $(VENV) $(TEST_VENV) target dist fuzz/target fuzz/corpus fuzz/seeds fuzz/artifacts
+	rm -rf $(VENV) $(TEST_VENV) $(BENCH_VENV) target dist fuzz/target fuzz/corpus fuzz/seeds fuzz/artifacts
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -92,4 +105,19 @@ $(TEST_VENV)/.deps: $(TEST_VENV)/bin/python tests/requirements.txt
 
 $(TEST_VENV)/.built: $(TEST_VENV)/.deps $(SOURCES)
 	$(TEST_VENV)/bin/python -m pip install $(PIP_FLAGS) .
+	@touch $@
+
+$(BENCH_VENV)/bin/python:
+	$(PYTHON) -m venv $(BENCH_VENV)
+
+# One by one: a server that cannot be built here is left out, the others are still compared.
+$(BENCH_VENV)/.deps: $(BENCH_VENV)/bin/python benches/requirements.txt
+	@grep -v '^#' benches/requirements.txt | while read -r requirement; do \
+		$(BENCH_VENV)/bin/python -m pip install $(PIP_FLAGS) "$$requirement" >$(BENCH_VENV)/pip.log 2>&1 </dev/null || \
+		{ echo "left out, it cannot be installed here: $$requirement"; tail -n 2 $(BENCH_VENV)/pip.log; }; \
+	done
+	@touch $@
+
+$(BENCH_VENV)/.built: $(BENCH_VENV)/.deps $(SOURCES)
+	$(BENCH_VENV)/bin/python -m pip install $(PIP_FLAGS) .
 	@touch $@

@@ -1,240 +1,187 @@
-"""CPU per request of rwsgi beside other servers, in the same run on the same machine.
+"""CPU per request, rate, latency and memory of rwsgi beside other servers, in one run on one machine.
 
-Owns the loads, the peers and the measure: microseconds of CPU that all processes of a server spent, divided
-by the requests it answered. The server is pinned to CPU 0 and wrk to CPU 1; rounds alternate between the
-servers, so that a change of the machine's mood hits them all. Must never compare numbers of different runs.
-Run by `make bench`; --help tells the options. A peer that is not installed is left out.
+Owns the command line and the order of the rounds: they alternate between the servers, and who comes first
+rotates, so that a change of the machine's mood hits them all. Must never compare numbers of different runs.
+`make bench` runs it in a virtualenv with all peers. Read next: loads.py, peers.py, measure.py, report.py.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import re
+import datetime
+import resource
 import shutil
-import signal
-import socket
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-BIN = Path(sys.prefix) / "bin"
-SERVER_CPU, CLIENT_CPU = 0, 1
-APP = """
-def hello(environ, start_response):
-    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "13")])
-    return [b"Hello, World!"]
-"""
+import machine
+import picture
+from loads import LOADS, Load
+from measure import Refused, Round, measure
+from peers import LOGGING, PEERS, Peer, limit
+from report import Report, markdown, summarise, table
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results"
+PUBLISHED = HERE.parent / "docs" / "benchmark.svg"
 
 
-@dataclass(frozen=True)
-class Load:
-    """What is asked of every server: an application, and wrk's extra arguments."""
-
-    name: str
-    app: str
-    path: str = "/"
-    fields: tuple[str, ...] = ()
-    connections: int = 16
-
-
-@dataclass(frozen=True)
-class Peer:
-    """A server; `command` gets {program}, {port} and {app}."""
-
-    name: str
-    program: str
-    command: str
-
-
-LOADS = [
-    Load("hello, a connection per request", "hello", fields=("Connection: close",)),
-]
-PEERS = [
-    Peer("rwsgi sync", "rwsgi", "{program} -b 127.0.0.1:{port} -w 1 --log-level warning bench_app:{app}"),
-    Peer(
-        "gunicorn sync",
-        "gunicorn",
-        "{program} -b 127.0.0.1:{port} -w 1 --log-level warning --no-control-socket bench_app:{app}",
-    ),
-    Peer(
-        "granian",
-        "granian",
-        "{program} --interface wsgi --host 127.0.0.1 --port {port} --no-access-log bench_app:{app}",
-    ),
-    Peer(
-        "uWSGI",
-        "uwsgi",
-        "{program} --http-socket 127.0.0.1:{port} --master --disable-logging --module bench_app:{app}",
-    ),
-    Peer("waitress", "waitress-serve", "{program} --listen 127.0.0.1:{port} --threads 1 bench_app:{app}"),
-]
-
-RWSGI = "{program} -b 127.0.0.1:{port} -w 1 --log-level warning"
-# What logging costs: the first without, and nobody listens on the port of syslog and statsd.
-LOGGING = [
-    Peer(name, "rwsgi", f"{RWSGI} {flags} bench_app:{{app}}")
-    for name, flags in [
-        ("rwsgi sync", ""),
-        ("access log", "--access-logfile access"),
-        ("JSON log", "--access-logfile access --access-logformat json"),
-        ("request id", "--request-id"),
-        ("statsd", "--statsd-host 127.0.0.1:9"),
-        ("syslog", "--log-syslog --log-syslog-to udp://127.0.0.1:9"),
-    ]
-]
-
-
-@dataclass(frozen=True)
-class Result:
-    cpu: float
-    rate: float
-
-
-def program(peer: Peer) -> str | None:
-    override = os.environ.get(f"{peer.program.upper()}_BIN")
-    return override or (str(BIN / peer.program) if (BIN / peer.program).exists() else None)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def session_cpu(session: int) -> float:
-    """Seconds of CPU that the live processes of a session have used, all their threads included."""
-    total = 0
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                if int(fields[3]) == session:
-                    total += sum(int(path.read_text().split()[0]) for path in entry.glob("task/*/schedstat"))
-            except (OSError, IndexError):
-                continue
-    return total / 1e9
-
-
-def wait_listening(port: int, process: subprocess.Popen[bytes], seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and process.poll() is None:
-        with socket.socket() as probe:
-            probe.settimeout(5)
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                probe.sendall(b"GET / HTTP/1.0\r\n\r\n")
-                if probe.recv(1):
-                    return
-        time.sleep(0.05)
-    raise RuntimeError(f"{process.args} does not answer")
-
-
-@contextmanager
-def serving(peer: Peer, load: Load, directory: Path) -> Iterator[tuple[int, int]]:
-    """A running server: its session (the leader's pid) and its port."""
-    port = free_port()
-    words = peer.command.format(program=program(peer), port=port, app=load.app).split()
-    with (directory / "log").open("wb") as log:
-        process = subprocess.Popen(
-            ["taskset", "-c", str(SERVER_CPU), *words],
-            cwd=directory,
-            env=os.environ | {"PYTHONPATH": str(directory)},
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    try:
-        wait_listening(port, process)
-        yield process.pid, port
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def strike(load: Load, port: int, seconds: int) -> tuple[int, float]:
-    """Requests that wrk had answered, and the rate; any error spoils the round."""
-    fields = [word for field in load.fields for word in ("-H", field)]
-    url = f"http://127.0.0.1:{port}{load.path}"
-    command = ["wrk", "-t1", f"-c{load.connections}", f"-d{seconds}s", *fields, url]
-    output = subprocess.run(
-        ["taskset", "-c", str(CLIENT_CPU), *command], capture_output=True, text=True, check=True
-    ).stdout
-    answered = re.search(r"(\d+) requests in ([\d.]+)(ms|s|m)", output)
-    if answered is None or "Non-2xx" in output or re.search(r"(connect|read|write) [1-9]", output):
-        raise RuntimeError(f"wrk met errors:\n{output}")
-    return int(answered[1]), float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1])
-
-
-def measure(peer: Peer, load: Load, directory: Path, seconds: int) -> Result:
-    with serving(peer, load, directory) as (session, port):
-        strike(load, port, 1)
-        before = session_cpu(session)
-        answered, rate = strike(load, port, seconds)
-        return Result((session_cpu(session) - before) * 1e6 / answered, rate)
-
-
-def table(load: Load, results: dict[str, list[Result]]) -> str:
-    first = next(iter(results))
-    base = statistics.median(result.cpu for result in results[first])
-    lines = [
-        f"{load.name}",
-        f"{'server':<16} {'µs CPU/request':>15} {'min-max':>15} {'requests/s':>11} {'CPU of ' + first:>18}",
-    ]
-    for name, rounds in results.items():
-        cpu = [result.cpu for result in rounds]
-        middle, rate = statistics.median(cpu), statistics.median(result.rate for result in rounds)
-        span = f"{min(cpu):.1f}-{max(cpu):.1f}"
-        lines.append(f"{name:<16} {middle:>15.1f} {span:>15} {rate:>11.0f} {middle / base:>17.2f}x")
-    return "\n".join(lines)
+def names(words: str) -> list[str]:
+    return [word for word in words.split(",") if word]
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.partition("\n")[0],
+        epilog=f"Loads: {', '.join(load.key for load in LOADS)}. Servers: limit (a bare loop in C), "
+        f"{', '.join(peer.name for peer in PEERS)}. A server that is not installed is left out.",
+    )
+    parser.add_argument("--loads", type=names, action="extend", help="their keys, with commas (default: all)")
+    parser.add_argument("--only", type=names, action="extend", help="servers, by the start of their names")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=4, help="of each round")
+    parser.add_argument("--seconds", type=int, default=4, help="of each round (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="one round of a second, not kept")
+    parser.add_argument("--base", default="rwsgi sync", help="whom ratios refer to (default: %(default)s)")
     parser.add_argument(
-        "--only", action="append", help="a server to run (repeatable), by the start of its name"
+        "--json", type=Path, help="where to keep the results, with .md and .svg beside (default: results/)"
     )
-    parser.add_argument(
-        "--at-most", type=float, help="fail unless the first server needs at most this share of gunicorn's"
-    )
+    parser.add_argument("--publish", action="store_true", help="put the picture into docs/ for the README")
+    parser.add_argument("--render", type=Path, metavar="JSON", help="only write .md and .svg of a result")
     parser.add_argument("--logs", action="store_true", help="compare what rwsgi logs instead of servers")
-    return parser.parse_args()
+    parser.add_argument(
+        "--at-most", type=float, help="fail unless rwsgi sync needs at most this share of gunicorn sync's CPU"
+    )
+    options = parser.parse_args()
+    unknown = set(options.loads or []) - {load.key for load in LOADS}
+    if unknown:
+        parser.error(
+            f"no such load: {', '.join(sorted(unknown))}; there are {', '.join(load.key for load in LOADS)}"
+        )
+    if options.quick:
+        options.rounds = options.seconds = 1
+    return options
+
+
+def chosen_loads(options: argparse.Namespace) -> list[Load]:
+    wanted = [load for load in LOADS if load.key in (options.loads or [load.key])]
+    for load in wanted:
+        if load.missing():
+            print(f"{load.name}: left out, {load.missing()} is not installed")
+    return [load for load in wanted if not load.missing()]
+
+
+def chosen_peers(options: argparse.Namespace, directory: Path, absent: dict[str, str]) -> list[Peer]:
+    bare = limit(directory)
+    every = LOGGING if options.logs else [*([bare] if bare else []), *PEERS]
+    starts = tuple(options.only or [""])
+    wanted = [peer for peer in every if peer.name.startswith(starts)]
+    if bare is None:
+        absent["limit"] = "there is no C compiler"
+    absent |= {peer.name: peer.absent() for peer in wanted if peer.absent()}
+    return [peer for peer in wanted if not peer.absent()]
+
+
+class Run:
+    """One run: all rounds of a load, then the next load."""
+
+    def __init__(self, options: argparse.Namespace, directory: Path):
+        self.options = options
+        self.directory = directory
+        self.report = Report(
+            date=datetime.date.today().isoformat(),
+            machine=machine.notes(),
+            versions={},
+            rounds=options.rounds,
+            seconds=options.seconds,
+            base=options.base,
+        )
+        self.peers = chosen_peers(options, directory, self.report.absent)
+        self.report.versions = {peer.package: peer.version() for peer in self.peers if peer.package}
+
+    def load(self, load: Load) -> None:
+        peers = [peer for peer in self.peers if peer.takes(load)]
+        results: dict[str, list[Round]] = {peer.name: [] for peer in peers}
+        for number in range(self.options.rounds):
+            first = number % max(1, len(peers))
+            for peer in peers[first:] + peers[:first]:
+                self.round(peer, load, results)
+        self.report.results[load.key] = {name: rounds for name, rounds in results.items() if rounds}
+
+    def round(self, peer: Peer, load: Load, results: dict[str, list[Round]]) -> None:
+        if peer.name in self.report.absent:
+            return
+        try:
+            warm = not self.options.quick
+            results[peer.name].append(measure(peer, load, self.directory, self.options.seconds, warm))
+        except Refused as refusal:
+            self.report.absent[peer.name] = str(refusal)
+            print(f"{peer.name}: left out, {refusal}")
+
+
+def keep(report: Report, path: Path) -> None:
+    """The result, and beside it what people read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    report.write(path)
+    path.with_suffix(".md").write_text(markdown(report))
+    path.with_suffix(".svg").write_text(picture.draw(report))
+    print(f"written: {path}, .md, .svg")
+
+
+def over(report: Report, share: float) -> list[str]:
+    """The loads in which rwsgi needs a larger share of gunicorn's CPU than it may."""
+    found = []
+    for load in report.loads():
+        spent = [
+            summarise(report.results[load.key].get(name, [])).median("cpu")
+            for name in ("rwsgi sync", "gunicorn sync")
+        ]
+        if load.threads == 1 and (None in spent or spent[0] > share * spent[1]):
+            found.append(load.name)
+    return found
+
+
+def run(options: argparse.Namespace) -> Report:
+    with tempfile.TemporaryDirectory(prefix="rwsgi-bench-") as name:
+        directory = Path(name)
+        (directory / "megabyte").write_bytes(b"x" * (1 << 20))
+        run = Run(options, directory)
+        for peer, why in run.report.absent.items():
+            print(f"{peer}: left out, {why}")
+        for load in chosen_loads(options):
+            run.load(load)
+            print(table(run.report, load), flush=True)
+        return run.report
+
+
+def prepare() -> str:
+    """What is missing here, if anything."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 4096:
+        return "1,000 connections need more open files: raise the hard limit (ulimit -Hn) to 4096"
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4096), hard))
+    missing = [program for program in ("wrk", "taskset") if not shutil.which(program)]
+    return f"{' and '.join(missing)} not found: apt-get install wrk util-linux" if missing else ""
 
 
 def main() -> int:
     options = arguments()
-    if not shutil.which("wrk") or not shutil.which("taskset"):
-        print("wrk and taskset are needed (apt-get install wrk util-linux)", file=sys.stderr)
+    if options.render:
+        keep(Report.read(options.render), options.render)
+        return 0
+    missing = prepare()
+    if missing:
+        print(missing, file=sys.stderr)
         return 2
-    peers = [peer for peer in (LOGGING if options.logs else PEERS) if program(peer)]
-    if options.only:
-        peers = [peer for peer in peers if any(peer.name.startswith(name) for name in options.only)]
-    too_slow = False
-    for load in LOADS:
-        results: dict[str, list[Result]] = {peer.name: [] for peer in peers}
-        with tempfile.TemporaryDirectory() as directory:
-            (Path(directory) / "bench_app.py").write_text(APP)
-            for _ in range(options.rounds):
-                for peer in peers:
-                    results[peer.name].append(measure(peer, load, Path(directory), options.seconds))
-        print(table(load, results), end="\n\n")
-        middles = {
-            name: statistics.median(result.cpu for result in rounds) for name, rounds in results.items()
-        }
-        if options.at_most:
-            too_slow |= middles["rwsgi sync"] > options.at_most * middles["gunicorn sync"]
-    return int(too_slow)
+    report = run(options)
+    if options.json or not (options.quick or options.logs):
+        keep(report, options.json or RESULTS / f"{report.date}-{machine.slug()}.json")
+    if options.publish:
+        PUBLISHED.write_text(picture.draw(report))
+    too_much = over(report, options.at_most) if options.at_most else []
+    for name in too_much:
+        print(f"{name}: rwsgi sync needs more than {options.at_most} of gunicorn sync's CPU", file=sys.stderr)
+    return int(bool(too_much))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ LARGE = encode("POST", "/bodies/error", ("Content-Length", "10000000"), body=b"x
 
 @pytest.fixture(scope="module", params=["sync", "gthread"])
 def impatient(request: pytest.FixtureRequest, module_serve: Callable[..., Running]) -> Running:
-    limits = ("head", "body", "send")
+    limits = ("request-head", "request-body", "send")
     threads = ("--threads", "2") if request.param == "gthread" else ()
     return module_serve(
         *threads,
@@ -135,7 +135,8 @@ def test_the_workers_timeout_is_not_reached(serve) -> None:
 
 def test_zero_is_for_ever(serve) -> None:
     server = serve(
-        *("--head-timeout", "0", "--body-timeout", "0", "--body-min-rate", "1000000"), app="cases:app"
+        *("--request-head-timeout", "0", "--request-body-timeout", "0", "--request-body-min-rate", "1000000"),
+        app="cases:app",
     )
     with Connection(server.address) as head, Connection(server.address) as body:
         head.send(b"GET /hello/app HTTP/1.1\r\nHost: ")

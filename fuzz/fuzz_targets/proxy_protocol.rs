@@ -19,7 +19,7 @@ fuzz_target!(|input: &[u8]| {
     policy.proxy_protocol = VERSIONS[usize::from(cuts & 3)];
     let lines = however_split(&policy, flags::trusted(flags), cuts, stream);
     has_no_controls(&lines);
-    let Some(told) = lines[0].strip_prefix("proxied ") else { return };
+    let Some(told) = lines.first().and_then(|line| line.strip_prefix("proxied ")) else { return };
     let permitted = match policy.proxy_protocol {
         ProxyProtocol::Off => false,
         ProxyProtocol::V1 => stream.starts_with(b"PROXY "),

@@ -15,9 +15,10 @@ pub fn parts(input: &[u8]) -> Option<(u8, u8, &[u8])> {
     Some((*flags, *cuts, stream))
 }
 
-/// The transcript of a stream that comes whole, once it is sure that it is the same however the stream comes.
+/// The transcript of a stream that comes whole, once it is sure that it is the same however the stream comes. `cuts` also says
+/// whether the peer closes behind it.
 pub fn however_split(policy: &Policy, trusted: bool, cuts: u8, stream: &[u8]) -> Vec<String> {
-    let peer = Peer { policy, trusted, eof: true };
+    let peer = Peer { policy, trusted, eof: cuts & 0x20 == 0 };
     let whole = run(&peer, &[stream], Appetite::AtOnce);
     let compare = |pieces: &[&[u8]], appetite| {
         assert_eq!(

@@ -9,7 +9,6 @@
 
 use super::error::{Detail, PeerError};
 use super::field::{self, trim, trim_end};
-use super::framing::once;
 use super::policy::{HeaderMap, Leniency, Policy};
 use super::target::hex_digit;
 
@@ -31,7 +30,6 @@ pub(crate) struct ChunkDecoder {
     received: u64,
     /// Bytes of the trailer in hand, with the lines that it is folded into.
     trailer: usize,
-    content_type: bool,
     line_limit: usize,
     trailers_limit: usize,
     body_limit: u64,
@@ -56,7 +54,6 @@ impl ChunkDecoder {
         self.stage = Stage::Size;
         self.stash.clear();
         self.received = 0;
-        self.content_type = false;
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -192,17 +189,21 @@ impl ChunkDecoder {
         Ok(true)
     }
 
-    /// RFC 9110 section 6.5.1: no trailer may change routing, framing or authentication. What else is asked of the names of
-    /// fields is asked of these.
-    fn check_trailer_name(&mut self, name: &[u8]) -> Result<(), PeerError> {
-        const FORBIDDEN: [&[u8]; 6] =
-            [b"host", b"content-length", b"transfer-encoding", b"trailer", b"authorization", b"te"];
+    /// RFC 9110 section 6.5.1: no trailer may change routing, framing, authentication or what the content is. The rule for
+    /// underscores in fields is one for trailers.
+    fn check_trailer_name(&self, name: &[u8]) -> Result<(), PeerError> {
+        const FORBIDDEN: [&[u8]; 7] = [
+            b"host",
+            b"content-length",
+            b"content-type",
+            b"transfer-encoding",
+            b"trailer",
+            b"authorization",
+            b"te",
+        ];
         let is_forbidden = FORBIDDEN.iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden));
         if is_forbidden || (self.underscores_refused && field::has_underscore(name)) {
             return Err(PeerError::FieldName(Detail::upper(name)));
-        }
-        if name.eq_ignore_ascii_case(b"content-type") {
-            return once(&mut self.content_type, name);
         }
         Ok(())
     }

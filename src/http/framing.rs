@@ -116,7 +116,7 @@ pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
 }
 
 /// RFC 9110 section 5.3: a repeat of a singleton field leaves the message ambiguous.
-pub(crate) fn once(seen: &mut bool, name: &[u8]) -> Result<(), PeerError> {
+fn once(seen: &mut bool, name: &[u8]) -> Result<(), PeerError> {
     if std::mem::replace(seen, true) { Err(PeerError::Field(Detail::upper(name))) } else { Ok(()) }
 }
 

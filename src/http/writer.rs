@@ -200,6 +200,11 @@ impl ResponseWriter {
         self.state != State::Head
     }
 
+    /// Nothing more will come: the response is complete, or was aborted.
+    pub fn is_finished(&self) -> bool {
+        self.state == State::Finished
+    }
+
     /// Frames and copies body bytes into the output. Returns how many were accepted: those beyond Content-Length, and all
     /// of a response without body, are dropped.
     pub fn send_body(&mut self, data: &[u8]) -> usize {
@@ -311,12 +316,24 @@ impl ResponseWriter {
     /// An error page in gunicorn's form instead of the response, and the end of the connection. Once the head of a response
     /// is out it cannot be taken back: then this only aborts.
     pub fn error_response(&mut self, status: u16, detail: &str) {
+        self.error_page(status, detail, b"");
+    }
+
+    /// 503, and in how many seconds the client may come again.
+    pub fn unavailable(&mut self, seconds: u64) {
+        let mut field = Vec::new();
+        encode(b"Retry-After", itoa::Buffer::new().format(seconds).as_bytes(), &mut field);
+        self.error_page(503, "", &field);
+    }
+
+    fn error_page(&mut self, status: u16, detail: &str, field: &[u8]) {
         if self.head_sent() {
             return self.abort();
         }
         let page = error_page(status::reason(status), detail);
         self.status_line(b"HTTP/1.1 ", status);
         self.output.extend_from_slice(&self.id_line);
+        self.output.extend_from_slice(field);
         self.output.extend_from_slice(b"Connection: close\r\nContent-Type: text/html\r\nContent-Length: ");
         self.output.extend_from_slice(itoa::Buffer::new().format(page.len()).as_bytes());
         self.output.extend_from_slice(b"\r\n\r\n");

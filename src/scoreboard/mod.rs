@@ -160,6 +160,20 @@ mod tests {
     }
 
     #[test]
+    fn a_sibling_with_a_thread_to_spare_is_seen() {
+        let board = Scoreboard::new().unwrap();
+        let [own, other] = [0, 1].map(|index| board.writer(index).unwrap());
+        own.set_stage(Stage::Ready);
+        assert!(!own.sibling_is_free(2, Duration::ZERO));
+        other.set_stage(Stage::Ready);
+        other.serve(0, "GET", b"/", Duration::ZERO);
+        assert!(own.sibling_is_free(2, Duration::ZERO) && !own.sibling_is_free(1, Duration::ZERO));
+        other.serve(1, "GET", b"/", Duration::from_secs(1));
+        assert!(own.sibling_is_free(2, Duration::ZERO));
+        assert!(!own.sibling_is_free(2, Duration::from_secs(1)));
+    }
+
+    #[test]
     fn garbage_reads_as_something_harmless() {
         let board = Scoreboard::new().unwrap();
         for byte in [0x00u8, 0x7f, 0x80, 0xff] {
@@ -172,7 +186,8 @@ mod tests {
             let mut total = Latencies::default();
             total.add(&view.latencies);
             total.add(&view.latencies);
-            let _ = (total.count(), total.sum(), board.others_accept(0));
+            let free = board.writer(0).unwrap().sibling_is_free(2, Duration::ZERO);
+            let _ = (total.count(), total.sum(), board.others_accept(0), free);
         }
     }
 

@@ -139,6 +139,16 @@ impl Slot {
         matches!(stage, Stage::Ready | Stage::Worn | Stage::Stopping)
     }
 
+    /// Accepts, and fewer threads than so many have been in the application since `before`.
+    fn is_free(&self, threads: usize, before: Duration) -> bool {
+        let ready = matches!(Stage::from_number(self.stage.load(SeqCst)), Stage::Ready | Stage::Worn);
+        let busy = self.lanes().filter(|lane| {
+            let since = lane.serving_since.load(Relaxed);
+            since != 0 && since <= microseconds(before).saturating_add(1)
+        });
+        ready && busy.count() < threads.min(LANES)
+    }
+
     /// What a worker gone mad might leave here.
     #[cfg(test)]
     pub(super) fn fill(&self, byte: u8) {
@@ -214,6 +224,13 @@ impl SlotWriter {
 
     pub fn set_stage(&self, stage: Stage) {
         self.with(|slot| slot.stage.store(stage as u32, SeqCst));
+    }
+
+    /// Whether another worker has a thread to spare, of `threads` that each has, or one that has not been in the
+    /// application since `before`.
+    pub fn sibling_is_free(&self, threads: usize, before: Duration) -> bool {
+        let others = self.board.board.slots.iter().enumerate().filter(|(index, _)| *index != self.index);
+        others.into_iter().any(|(_, slot)| slot.is_free(threads, before))
     }
 
     /// This worker will accept nothing more. True if no other worker is known to accept either: then it is the one to

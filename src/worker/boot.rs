@@ -17,6 +17,7 @@ use pyo3::prelude::*;
 use super::control::Control;
 use super::hooked::Hooked;
 use super::life::{self, Stop};
+use super::overdue::Overdue;
 use super::pool::{Parting, Pool};
 use super::reactor::{Parts, Reactor};
 use super::reloader::Reloader;
@@ -152,7 +153,8 @@ fn serve(py: Python<'_>, mut boot: Boot) -> Result<Parting, Failure> {
     hooked.post_worker_init(py, &callable).map_err(Failure::Hook)?;
     hooked.context.follow_changes(py, &boot.logs);
     listen(&boot)?;
-    let threads = boot.settings.workers.threads;
+    let (threads, supervised) = (boot.settings.workers.threads, boot.settings.workers.is_supervised());
+    let limit = boot.settings.workers.request_timeout;
     let policy = Arc::new(policy(&boot.settings)?);
     let service = service(py, &boot, callable, &policy)?;
     let (parts, lifeline) = parts(boot, policy);
@@ -163,8 +165,9 @@ fn serve(py: Python<'_>, mut boot: Boot) -> Result<Parting, Failure> {
     if life::asked() == Stop::No {
         greeting::leave();
     }
-    let result = if threads > 1 {
-        Pool::new(reactor, service, threads, wakeup_writer.try_clone()?)?.run(py, &mut control)?
+    let result = if supervised {
+        let overdue = Overdue::new(limit, threads);
+        Pool::new(reactor, service, (threads, overdue), wakeup_writer.try_clone()?)?.run(py, &mut control)?
     } else {
         single::run(py, &mut reactor, &service, &mut control)?;
         Parting::Complete
@@ -268,6 +271,8 @@ fn parts(boot: Boot, policy: Arc<Policy>) -> (Parts, OwnedFd) {
         siblings: settings.workers.workers > 1 && shared,
         shared,
         graceful_timeout: settings.workers.graceful_timeout,
+        threads: settings.workers.threads,
+        max_waiting_requests: settings.workers.max_waiting_requests,
         turn: turn(settings.workers.timeout),
         slot: boot.slot,
         scoreboard: boot.scoreboard,

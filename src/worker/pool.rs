@@ -1,9 +1,11 @@
-//! A worker with several threads: one leads, the others serve or sleep, and the main thread supervises.
+//! A worker with several threads, or one that is watched: one leads, the others serve or sleep, and the main thread
+//! supervises.
 //!
 //! The leader waits for events and serves requests itself, and goes on leading while they are short: no hand-over, no
 //! wake-up a request. When it stays in the application for longer than a tick the supervisor appoints a thread that
 //! sleeps; where requests are known to be long the leader makes way before the call. With no thread to appoint the
-//! supervisor moves bytes itself: slow clients go on, requests wait, new connections stay in the queue of the socket.
+//! supervisor moves bytes itself: slow clients go on, requests wait, new connections stay in the queue of the socket,
+//! unless there is a bound on those that wait. It also looks after requests that take too long (`overdue.rs`).
 //!
 //! Must never wait for the reactor's lock while holding the interpreter (`Pool::lock`): who has the lock may need the
 //! interpreter to log. Read next: `lead.rs`, `reactor.rs`.
@@ -22,6 +24,7 @@ use pyo3::sync::MutexExt;
 use super::control::Control;
 use super::lead::Lead;
 use super::life::{self, Stop};
+use super::overdue::Overdue;
 use super::reactor::{CONTROL, Job, Reactor};
 use super::service::Service;
 use crate::net::poller::{Events, Interest, Poller};
@@ -57,6 +60,8 @@ pub(super) struct Pool {
     /// What a request takes on the average, in microseconds.
     pace: AtomicU32,
     threads: usize,
+    /// With `request_timeout`.
+    overdue: Option<Overdue>,
     /// Threads that have not left.
     present: AtomicUsize,
     turn: Duration,
@@ -76,14 +81,16 @@ impl Pool {
     pub(super) fn new(
         reactor: Reactor,
         service: Service,
-        threads: usize,
+        (threads, overdue): (usize, Option<Overdue>),
         wakeup: OwnedFd,
     ) -> io::Result<Arc<Self>> {
         let poller = Arc::clone(reactor.poller());
         let nudge = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
         poller.add(nudge.as_fd(), NUDGE, Interest::Readable)?;
         Ok(Arc::new(Self {
-            turn: reactor.parts().turn,
+            // A sleeping supervisor must not miss a request's time by much.
+            turn: overdue.as_ref().map_or(Duration::MAX, |late| late.limit() / 4).min(reactor.parts().turn),
+            overdue,
             reactor: Mutex::new(reactor),
             poller,
             service,
@@ -178,11 +185,20 @@ impl Pool {
                 self.wake_supervisor();
             }
         }
+        if let Some(overdue) = &self.overdue {
+            overdue.enter(thread, &job.connection.exchange, began);
+        }
+        self.beat_alone(began);
         let (step, now) = self.service.serve(py, thread, &mut job);
+        self.beat_alone(now);
+        let was_stuck = self.overdue.as_ref().is_some_and(|overdue| overdue.leave(thread, now));
         self.note_pace(now.saturating_sub(began));
         let leads = (leads && self.lead.leave(thread)) || self.lead.take(thread);
         let mut reactor = self.lock(py);
         reactor.finish(job, step, now);
+        if was_stuck {
+            reactor.regain();
+        }
         if leads {
             return Some(reactor);
         }
@@ -199,7 +215,12 @@ impl Pool {
         while !self.is_done() {
             py.detach(|| self.watch(&own, &mut events))?;
             let now = clock::monotonic();
-            self.service.slot.beat(now);
+            if !self.is_silent() {
+                self.service.slot.beat(now);
+            }
+            if let Some(overdue) = &self.overdue {
+                overdue.tell(py, now);
+            }
             control.look(py, &own, &events, now);
             match life::asked() {
                 Stop::No => {}
@@ -217,7 +238,7 @@ impl Pool {
         loop {
             let now = clock::monotonic();
             let left = (began + self.turn).saturating_sub(now);
-            if self.is_done() || left.is_zero() {
+            if self.is_done() || left.is_zero() || self.look_at_overdue(now) {
                 return Ok(());
             }
             if self.lead.is_supervisor() {
@@ -236,6 +257,31 @@ impl Pool {
                 self.lead.depose();
             }
         }
+    }
+
+    /// The only thread is in the application: as long as a worker without a supervisor would be silent, so is this one.
+    fn is_silent(&self) -> bool {
+        self.threads == 1 && (self.lead.is_supervisor() || self.lead.absent(Duration::ZERO).is_some())
+    }
+
+    /// The only thread enters the application or has left it, which the supervisor may not see.
+    fn beat_alone(&self, now: Duration) {
+        if self.threads == 1 {
+            self.service.slot.beat(now);
+        }
+    }
+
+    /// True if the main thread has something to tell.
+    fn look_at_overdue(&self, now: Duration) -> bool {
+        let Some(overdue) = &self.overdue else { return false };
+        if let Some(lane) = overdue.stuck(now) {
+            let mut reactor = self.reactor.lock().unwrap_or_else(PoisonError::into_inner);
+            // With the reactor locked: the thread that comes back after all waits for it before it is counted again.
+            if let Some(age) = overdue.give_up(lane, now) {
+                reactor.lose(age);
+            }
+        }
+        overdue.look(now)
     }
 
     /// Whoever enters the application from now on wakes it. False if somebody just has.

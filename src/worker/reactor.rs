@@ -8,6 +8,7 @@
 
 mod accept;
 mod stop;
+mod waiting;
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -28,6 +29,7 @@ use crate::scoreboard::{Scoreboard, SlotWriter, Stage};
 use crate::sys::clock;
 use crate::wsgi::Patience;
 use stop::Stopping;
+use waiting::Waiting;
 
 /// After descriptors ran out accepting pauses this long, so that the worker does not spin.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(250);
@@ -57,6 +59,10 @@ pub(super) struct Parts {
     /// Other processes hold the listeners too: what this one leaves in the queue is not lost.
     pub shared: bool,
     pub graceful_timeout: Duration,
+    /// That run the application, in this worker and in each sibling.
+    pub threads: usize,
+    /// Complete requests that may wait for a thread; zero: any number.
+    pub max_waiting_requests: usize,
     /// The longest wait: the beat has to go on.
     pub turn: Duration,
 }
@@ -82,6 +88,11 @@ pub(super) struct Reactor {
     resume: Option<Duration>,
     /// Nobody is free to serve what would be accepted.
     saturated: bool,
+    /// When that ended last, the queue had its turn.
+    newcomers: bool,
+    waiting: Waiting,
+    /// Requests of threads that are not waited for any more.
+    stuck: usize,
     next_sweep: Duration,
     /// Exhaustion is not told again before.
     complain_after: Duration,
@@ -102,6 +113,9 @@ impl Reactor {
             accepting: false,
             resume: None,
             saturated: false,
+            newcomers: false,
+            waiting: Waiting::default(),
+            stuck: 0,
             next_sweep: now + SWEEP,
             complain_after: now,
             stopping: None,
@@ -134,6 +148,19 @@ impl Reactor {
                 self.tell(Stage::Worn);
             }
         }
+    }
+
+    /// A thread that has a request of ours does not come back, it seems. The worker is to be replaced, and a stop does not
+    /// wait for that thread.
+    pub(super) fn lose(&mut self, age: Duration) {
+        self.stuck += 1;
+        let worn = self.parts.wear.stick(age);
+        self.wear_out(worn);
+    }
+
+    /// It has come back after all.
+    pub(super) fn regain(&mut self) {
+        self.stuck = self.stuck.saturating_sub(1);
     }
 
     pub(super) fn wait_limit(&self) -> Duration {
@@ -184,6 +211,12 @@ impl Reactor {
     pub(super) fn next(&mut self) -> Option<Job> {
         if mem::take(&mut self.saturated) && self.stopping.is_none() {
             self.keep_accepting();
+            self.newcomers = !self.newcomers;
+            if self.newcomers
+                && let Some(job) = self.welcome()
+            {
+                return Some(job);
+            }
         }
         while let Some(token) = self.complete.pop_front() {
             if let Some(job) = self.hand_out(token) {
@@ -198,16 +231,26 @@ impl Reactor {
         None
     }
 
+    /// A request of a new connection. Kept connections alone can occupy every thread for ever, so that each second time one
+    /// becomes free the queue has its turn.
+    fn welcome(&mut self) -> Option<Job> {
+        let listeners = self.parts.listeners.len() as u64;
+        let served = (0..listeners).find_map(|index| self.guarded(SPECIAL | index));
+        served.and_then(|token| self.hand_out(token))
+    }
+
     /// Looks at what is ready while nobody is free to serve: complete requests wait, connections stay in the queue.
     pub(super) fn next_without_serving(&mut self) {
         if !mem::replace(&mut self.saturated, true) {
             self.stop_accepting();
         }
+        self.accept_to_tell();
         while let Some(token) = self.ready.pop_front() {
             if let Some(token) = self.guarded(token) {
                 self.wait_for_thread(token);
             }
         }
+        self.turn_away();
     }
 
     fn wait_for_thread(&mut self, token: u64) {
@@ -403,6 +446,7 @@ impl Reactor {
             return;
         }
         self.next_sweep = now + SWEEP;
+        self.tell_turned_away();
         let worn = self.parts.wear.look(now);
         self.wear_out(worn);
         let stopping = self.stopping.as_ref();

@@ -1,4 +1,5 @@
-//! When a worker has served its time: after so many requests, so many seconds, or with so much memory.
+//! When a worker has served its time: after so many requests, so many seconds, with so much memory, or when one of its
+//! threads is stuck.
 //!
 //! Owns the limits and the one moment at which the first of them is reached. A worn worker serves on: the master starts
 //! its replacement, and only then asks it to go. Must never end a request. Read next: `arbiter/state/balance.rs`.
@@ -47,6 +48,14 @@ impl Wear {
             format!("Replacing this worker: it is {} s old.", lifetime.as_secs())
         })
         .or_else(|| self.look_at_memory(now, memory::resident))
+    }
+
+    /// A thread of it has been in the application for so long that it is given up.
+    pub(super) fn stick(&mut self, age: Duration) -> Option<String> {
+        let age = age.as_secs_f64();
+        self.wear_out(true, || {
+            format!("Replacing this worker: a request has been in the application for {age:.1} s.")
+        })
     }
 
     fn look_at_memory(&mut self, now: Duration, resident: impl Fn() -> Option<u64>) -> Option<String> {
@@ -99,6 +108,13 @@ mod tests {
         assert_eq!(wear.look_at_memory(2 * SECOND, large), None, "not so soon again");
         let said = wear.look_at_memory(3 * SECOND, large).unwrap();
         assert!(said.contains("150 MiB of memory, more than 100 MiB"), "{said}");
+    }
+
+    #[test]
+    fn a_thread_that_is_given_up_wears_a_worker_out_once() {
+        let mut wear = Wear::new(Limits::default(), Duration::ZERO);
+        assert!(wear.stick(SECOND * 2).unwrap().ends_with("in the application for 2.0 s."));
+        assert_eq!(wear.stick(SECOND), None);
     }
 
     #[test]

@@ -2,10 +2,10 @@
 //!
 //! The application may keep `wsgi.input` or `start_response` and use them from other threads, or after the request. So
 //! each half is behind a lock that Python-facing calls only try: a thread that holds the interpreter never waits for one
-//! that needs it. After `end` every call raises.
+//! that needs it. After `end` or `expire` every call raises.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use super::patience::Patience;
-use super::response::Response;
+use super::response::{Drained, Response};
 use crate::http::{Connection, PeerError, Policy, Proxied, RequestReader};
 use crate::net::{Peer, Stream};
 use crate::sys::clock;
@@ -33,8 +33,28 @@ pub struct Exchange {
     response: Mutex<Response>,
     fault: Mutex<Option<PeerError>>,
     id: OnceLock<Box<str>>,
-    ended: AtomicBool,
+    /// One of [`OPEN`], [`EXPIRED`], [`ENDED`].
+    state: AtomicU8,
     remote: OnceLock<Remote>,
+}
+
+/// The application may use it.
+const OPEN: u8 = 0;
+/// The application has had its time with it, and is still there.
+const EXPIRED: u8 = 1;
+const ENDED: u8 = 2;
+
+/// What became of a request whose time in the application is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// It was just ending.
+    Over,
+    /// The application is inside the response: ask again.
+    Busy,
+    /// The client got 504, or what was a whole response already.
+    Answered,
+    /// A part of the response was out, so the connection is cut.
+    Cut,
 }
 
 /// The peer's address as the environ has it, made once a connection.
@@ -55,7 +75,7 @@ impl Exchange {
             response: Mutex::new(Response::new(connection.writer)),
             fault: Mutex::default(),
             id: OnceLock::new(),
-            ended: AtomicBool::new(false),
+            state: AtomicU8::new(OPEN),
             remote: OnceLock::new(),
         }
     }
@@ -118,7 +138,7 @@ impl Exchange {
         response.clear();
         *self.fault.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
         self.id = OnceLock::new();
-        *self.ended.get_mut() = false;
+        *self.state.get_mut() = OPEN;
         request.next_request()
     }
 
@@ -135,7 +155,7 @@ impl Exchange {
             response: Mutex::new(response),
             fault: Mutex::default(),
             id: OnceLock::new(),
-            ended: AtomicBool::new(false),
+            state: AtomicU8::new(OPEN),
             remote: OnceLock::new(),
         };
         let in_order = next.begin_again();
@@ -174,14 +194,16 @@ impl Exchange {
     }
 
     fn check_open(&self) -> PyResult<()> {
-        if self.ended.load(Ordering::Acquire) {
-            return Err(PyRuntimeError::new_err("the request this belongs to has ended"));
-        }
-        Ok(())
+        let why = match self.state.load(Ordering::Acquire) {
+            OPEN => return Ok(()),
+            EXPIRED => "the request took longer than request_timeout: its client has been answered",
+            _ => "the request this belongs to has ended",
+        };
+        Err(PyRuntimeError::new_err(why))
     }
 
     /// The request's id, if requests have one.
-    pub(super) fn id(&self) -> Option<&str> {
+    pub fn id(&self) -> Option<&str> {
         self.id.get().map(AsRef::as_ref)
     }
 
@@ -191,7 +213,43 @@ impl Exchange {
 
     /// From now on nothing of the application reaches this connection.
     pub(super) fn end(&self) {
-        self.ended.store(true, Ordering::Release);
+        self.state.store(ENDED, Ordering::Release);
+    }
+
+    pub(super) fn is_expired(&self) -> bool {
+        self.state.load(Ordering::Acquire) == EXPIRED
+    }
+
+    /// The application has had its time: nothing of it reaches the connection from now on, and its client is told. For
+    /// another thread than the one that is in the application.
+    pub fn expire(&self) -> Expiry {
+        let before = self.state.compare_exchange(OPEN, EXPIRED, Ordering::AcqRel, Ordering::Acquire);
+        if before == Err(ENDED) {
+            return Expiry::Over;
+        }
+        let Some(mut response) = self.response() else { return Expiry::Busy };
+        if response.writer.head_sent() && !response.writer.is_finished() {
+            response.writer.abort();
+            self.stream.hang_up();
+            return Expiry::Cut;
+        }
+        if !response.writer.is_finished() {
+            response.refuse(504, "");
+        }
+        // A client that is gone needs no answer.
+        if response.drain(&self.stream).is_ok_and(|drained| drained == Drained::All)
+            && !response.writer.is_persistent()
+        {
+            self.stream.finish_writing();
+        }
+        Expiry::Answered
+    }
+
+    /// Answers a request that no thread has time for.
+    pub fn turn_away(&self, retry_after: u64) {
+        if let Some(mut response) = self.response() {
+            response.turn_away(retry_after);
+        }
     }
 
     /// Answers what the peer did wrong, and logs it once. One that is gone gets no more than a line for those who debug.

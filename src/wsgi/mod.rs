@@ -23,7 +23,7 @@ mod text;
 
 pub use environ::{Concurrency, SERVER_SOFTWARE, Server};
 pub use errors::ErrorStream;
-pub use exchange::Exchange;
+pub use exchange::{Exchange, Expiry};
 pub use file_wrapper::FileWrapper;
 pub use hooks::RequestHooks;
 pub use patience::Patience;

@@ -67,8 +67,8 @@ impl Patience {
     pub fn of(settings: &Settings) -> Self {
         let clients = &settings.clients;
         Self {
-            head: unless_zero(clients.head_timeout),
-            body: Pace::new(clients.body_timeout, clients.body_min_rate),
+            head: unless_zero(clients.request_head_timeout),
+            body: Pace::new(clients.request_body_timeout, clients.request_body_min_rate),
             send: Pace::new(clients.send_timeout, clients.send_min_rate),
             linger: clients.linger_timeout,
             application: if settings.workers.threads > 1 {

@@ -196,6 +196,12 @@ impl Response {
         self.writer.error_response(status, message);
     }
 
+    /// Answers 503 instead of calling the application.
+    pub fn turn_away(&mut self, retry_after: u64) {
+        self.error_status = Some(503);
+        self.writer.unavailable(retry_after);
+    }
+
     /// Gives the kernel what it takes.
     pub fn drain(&mut self, stream: &Stream) -> io::Result<Drained> {
         let more = self.file.is_some() || self.more;

@@ -17,7 +17,7 @@ use super::record::Observers;
 use super::request_id::RequestIds;
 use super::start_response::{StartResponse, unsent};
 use super::text;
-use crate::py::bridge::tell;
+use crate::py::bridge::{tell, tell_as};
 use crate::sys::clock;
 
 /// A WSGI callable and what is to be done around it.
@@ -164,6 +164,11 @@ impl Application {
 
     /// Tells an exception to the error log, and to the client as far as that is still possible.
     fn report(&self, py: Python<'_>, exchange: &Arc<Exchange>, error: &PyErr) {
+        if exchange.is_expired() {
+            // Its client and the log have been told, and most often this is only what came of that.
+            let debug = (log::Level::Debug, module_path!());
+            return tell_as(py, debug, "Error handling a request that took too long", error);
+        }
         if let Some(fault) = exchange.fault() {
             return exchange.refuse(&fault);
         }

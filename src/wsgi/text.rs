@@ -27,13 +27,15 @@ pub(super) fn set_new<'py>(
     key: &Bound<'py, PyString>,
     value: &Bound<'py, PyAny>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let before = dict.len();
     // SAFETY: all three are live objects of this interpreter. The result is borrowed from the dictionary, which holds it, or
     // null with an exception set.
     let kept = unsafe {
         let kept = ffi::PyDict_SetDefault(dict.as_ptr(), key.as_ptr(), value.as_ptr());
         Bound::from_borrowed_ptr_or_err(dict.py(), kept)?
     };
-    Ok((!kept.is(value)).then_some(kept))
+    // Not by identity: a short string is one object wherever it comes from.
+    Ok((dict.len() == before).then_some(kept))
 }
 
 /// The bytes of a native string. `what` names the value in the error: TypeError if it is no `str`, ValueError if a

@@ -69,7 +69,7 @@ def read(flags: int, stream: bytes, parser: str) -> Reading:
             return Reading(requests, type(error).__name__, request_of(message))
         request = request_of(message)
         assert request
-        request.body = body
+        request.body, request.trailers = body, list(message.trailers)
         request.is_short = is_short(request)
         requests.append(request)
         if message.should_close():

@@ -11,7 +11,7 @@ import re
 import struct
 import subprocess
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from streams import Stream
@@ -33,6 +33,8 @@ class Request:
     version: str
     # Names in upper case, dropped ones left out.
     fields: list[tuple[str, str]]
+    # Only gunicorn keeps them.
+    trailers: list[tuple[str, str]] = field(default_factory=list)
     body: bytes = b""
     # The body ended early, and was called whole.
     is_short: bool = False

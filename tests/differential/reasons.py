@@ -164,6 +164,10 @@ def dropped_and_counted(it: Difference) -> bool:
     return it.ours.end == "TooManyFields" and drops and bool(has_underscore)
 
 
+def content_type_in_a_trailer(it: Difference) -> bool:
+    return it.ours.end == "FieldName" and any(name == "CONTENT-TYPE" for name, _ in it.their.trailers)
+
+
 def no_path(it: Difference) -> bool:
     return it.mine.method == "CONNECT" and it.mine.path == it.mine.query == ""
 
@@ -187,6 +191,7 @@ REASONS: list[tuple[str, str, Callable[[Difference], bool]]] = [
         beyond_64_bits,
     ),
     ("refused", documented("Fields that `header_map` drops"), dropped_and_counted),
+    ("refused", documented("RFC 9110 section 6.5.1 keeps"), content_type_in_a_trailer),
     ("short", documented("A body that was cut off"), lambda it: it.their.is_short),
     ("accepted", documented("The `v` of an address"), future_in_upper_case),
     ("accepted", documented("White space around a folded value"), folded_and_refused),

@@ -171,6 +171,28 @@ def test_a_reload_under_kept_connections_loses_nothing(serve) -> None:
     assert not failures, failures[:3]
 
 
+def test_every_client_has_its_turn(serve) -> None:
+    server = serve("-k", "gthread", "--threads", "2", "--keep-alive", "60", app="cases:app")
+    answers, stop = [0] * 12, threading.Event()
+
+    def client(number: int) -> None:
+        with Connection(server.address) as connection:
+            while not stop.is_set():
+                connection.send(encode("GET", "/threads/together?0.01"))
+                assert connection.response().status == 200
+                answers[number] += 1
+
+    clients = [threading.Thread(target=client, args=(number,)) for number in range(len(answers))]
+    for one in clients:
+        one.start()
+    try:
+        eventually(lambda: min(answers) >= 5, "five answers for each")
+    finally:
+        stop.set()
+        for one in clients:
+            one.join()
+
+
 def test_recycled_by_requests(serve) -> None:
     server = serve(*FLAGS, "--max-requests", "20", app="cases:app")
     (first,) = server.wait_workers(1)

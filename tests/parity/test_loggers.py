@@ -110,14 +110,14 @@ def own_log(server: Running, tmp_path: Path, *said: str) -> str:
 
 def test_a_class_of_ones_own(serve, kind: Kind, write) -> None:
     config = write("conf.py", CLASS.format(package=kind.name))
-    server = serve("-c", str(config), "-w", "2", app="cases:app")
+    server = serve("-c", str(config), app="cases:app")
     fetch(server.address, "/hello/app?q=1", ("X-Z", 'a"b'))
     line = eventually(lambda: server.stdout, "a line")
     assert line == r'GET /hello/app 200 a\"b "a\"b" 6 text/plain /hello/app?q=1' + "\n"
     fetch(server.address, "/misuse/raises")
     server.wait_log("MINE ERROR Error handling request GET /misuse/raises\nTraceback")
     assert server.stop() == 0
-    assert "MINE INFO set up with 2 workers\n" in server.stderr
+    assert "MINE INFO set up with 1 workers\n" in server.stderr
     assert "MINE INFO Listening at: " in server.stderr
     assert "MINE WARNING /hello/app 200 OK\n" in server.stderr
     assert "MINE WARNING /misuse/raises 500 Internal Server Error\n" in server.stderr

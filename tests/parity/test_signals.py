@@ -195,6 +195,8 @@ def test_usr1_reopens_the_logs(serve) -> None:
     access, error = server.home / "access", server.home / "error"
     server.wait_workers(1)
     fetch(server.address, "/before")
+    # gunicorn answers before it logs.
+    eventually(lambda: "/before" in access.read_text(), "the line")
     access.rename(server.home / "access.1")
     error.rename(server.home / "error.1")
     server.send(signal.SIGUSR1)

@@ -12,23 +12,25 @@ section! {
         /// Seconds a client may take to send the head of a request.
         ///
         /// Counted from when its connection was accepted, a PROXY header included. Then it gets 408. 0 is for ever.
-        head_timeout: Seconds = Duration::from_secs(30) => {
-            flags: &["--head-timeout"], metavar: "SECONDS", live: Live::Workers,
+        request_head_timeout: Seconds = Duration::from_secs(30) => {
+            flags: &["--request-head-timeout"], metavar: "SECONDS", live: Live::Workers,
         }
 
         /// Seconds a client may pause while it sends a body.
         ///
         /// Then it gets 408; an application that is reading the body gets an `OSError`. In a worker with one thread
         /// that waits for its client, all waits of a request end before the worker's timeout does. 0 is for ever.
-        body_timeout: Seconds = Duration::from_secs(30) => {
-            flags: &["--body-timeout"], metavar: "SECONDS", live: Live::Workers,
+        request_body_timeout: Seconds = Duration::from_secs(30) => {
+            flags: &["--request-body-timeout"], metavar: "SECONDS", live: Live::Workers,
         }
 
         /// Bytes a second that a client has to send of a body.
         ///
-        /// On average, with body_timeout as its reserve: the time that bytes took longer than this rate allows is
-        /// taken from it, and faster ones fill it up again. 0 is any.
-        body_min_rate: Count = 500 => { flags: &["--body-min-rate"], metavar: "BYTES", live: Live::Workers }
+        /// On average, with request_body_timeout as its reserve: the time that bytes took longer than this rate
+        /// allows is taken from it, and faster ones fill it up again. 0 is any.
+        request_body_min_rate: Count = 500 => {
+            flags: &["--request-body-min-rate"], metavar: "BYTES", live: Live::Workers,
+        }
 
         /// Seconds a client may leave a response unread.
         ///
@@ -39,7 +41,7 @@ section! {
 
         /// Bytes a second that a client has to take of a response.
         ///
-        /// Only while there is something for it, and measured as body_min_rate is. 0 is any.
+        /// Only while there is something for it, and measured as request_body_min_rate is. 0 is any.
         send_min_rate: Count = 500 => { flags: &["--send-min-rate"], metavar: "BYTES", live: Live::Workers }
 
         /// Seconds to listen to a client that has its answer.
@@ -50,7 +52,7 @@ section! {
             flags: &["--linger-timeout"], metavar: "SECONDS", live: Live::Workers,
         }
 
-        /// How much of a body is received before the application is called.
+        /// How much of a body comes before the application is called.
         ///
         /// The application reads the rest of a larger one from the client, whose pace it then has to bear.
         request_buffer: Size = 1 << 20 => {

@@ -32,6 +32,17 @@ section! {
         /// While all of them are busy new connections stay in the queue of the socket, for other workers.
         threads: Threads = 1 => { flags: &["--threads"], metavar: "COUNT", live: Live::Workers }
 
+        /// Requests that may wait in a worker for a free thread.
+        ///
+        /// While every thread of a worker is in the application, complete requests beyond so many are answered 503
+        /// with `Retry-After: 1`. New connections are accepted then so that they can be told, unless another worker has
+        /// a thread to spare. A warning counts the answers, at most every 10 seconds. 0 is no bound: requests on
+        /// connections that are open wait, and new connections stay in the queue of the socket. Above 0 a `sync` worker
+        /// runs the application outside of the main thread.
+        max_waiting_requests: Count = 0 => {
+            flags: &["--max-waiting-requests"], metavar: "COUNT", live: Live::Workers,
+        }
+
         /// Connections a worker may hold at once.
         ///
         /// When there are more, the one that has been idle or incomplete for longest is closed.
@@ -82,6 +93,18 @@ section! {
             flags: &["-t", "--timeout"], metavar: "SECONDS", live: Live::Reload,
         }
 
+        /// Seconds a request may be in the application.
+        ///
+        /// Then its Python stack is logged and the client is answered 504; if a part of the response was sent already,
+        /// the connection is cut. What the application still does with that request raises RuntimeError. A thread that
+        /// is stuck for as long again gets its worker replaced, as under max_requests. The time that the application
+        /// waits for its client counts in. A call that never lets go of the interpreter is a case for `timeout`. 0 is for ever. Above 0 a `sync` worker runs the application outside of the
+        /// main thread, where Python takes no signal handlers. `timeout` is about the whole worker and still ends one
+        /// of a single thread: let it be more than twice as long.
+        request_timeout: Seconds = Duration::ZERO => {
+            flags: &["--request-timeout"], metavar: "SECONDS", live: Live::Workers,
+        }
+
         /// Seconds a stopping worker may take to finish.
         ///
         /// Counted from the signal; then it is killed.
@@ -110,6 +133,11 @@ impl Workers {
     /// The class that serves: `sync` has one thread.
     pub fn class(&self) -> WorkerClass {
         if self.threads > 1 { WorkerClass::Gthread } else { self.worker_class }
+    }
+
+    /// Whether somebody looks after a worker while all its threads are in the application.
+    pub fn is_supervised(&self) -> bool {
+        self.threads > 1 || !self.request_timeout.is_zero() || self.max_waiting_requests > 0
     }
 
     /// How long a client may keep its connection between requests; zero: not at all.

@@ -1,7 +1,7 @@
 //! Taking new connections: one at a time, in turns with the sibling workers, and with manners when descriptors run out.
 //!
-//! Owns whether the reactor accepts at all. Must never take a connection that it could not serve next: those in the
-//! queue belong to whichever worker is free first.
+//! Owns whether the reactor accepts at all. Must never take a connection that it could not serve next, save to tell its
+//! client so (`waiting.rs`): those in the queue belong to whichever worker is free first.
 
 use std::io;
 use std::mem;
@@ -78,10 +78,10 @@ impl Reactor {
 
     /// Takes one connection. Its token, if its request is there already.
     pub(super) fn accept(&mut self, index: usize) -> Option<u64> {
-        if self.saturated {
+        if self.saturated && !self.waiting.accepts {
             self.stop_accepting();
         }
-        if !self.accepting {
+        if !self.accepting && !self.waiting.accepts {
             return None;
         }
         let listeners = Arc::clone(&self.parts.listeners);
@@ -96,7 +96,7 @@ impl Reactor {
                 return None;
             }
         };
-        if self.parts.siblings {
+        if self.parts.siblings && self.accepting {
             self.take_turns(index, listener);
         }
         if self.table.len() >= self.parts.worker_connections {

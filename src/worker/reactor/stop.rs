@@ -93,20 +93,25 @@ impl Reactor {
         let empties = !self.parts.shared || self.parts.scoreboard.is_draining();
         if left || !empties || now >= end {
             self.stop_accepting();
-            return self.table.is_empty() && (left || now >= end.min(began + SETTLING));
+            return self.is_empty() && (left || now >= end.min(began + SETTLING));
         }
         self.keep_accepting();
-        let settled = self.table.is_empty() && !self.ready_to_accept(|_| true);
+        let settled = self.is_empty() && !self.ready_to_accept(|_| true);
         match closed {
             // A socket that was passed to the server takes connections on, for whoever gets it next.
             Some(since) => {
                 now >= since + self.settling()
-                    && self.table.is_empty()
+                    && self.is_empty()
                     && !self.ready_to_accept(|listener| !listener.is_passed())
             }
             None if settled || now >= began + PATIENCE => self.close_queue(settled),
             None => false,
         }
+    }
+
+    /// No connection is left but those of threads that are stuck.
+    fn is_empty(&self) -> bool {
+        self.table.len() <= self.stuck
     }
 
     /// No worker but the last may shut the door: connections that come until then are served by those who stay.

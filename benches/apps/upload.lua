@@ -1,0 +1,4 @@
+-- 64 KB in the body of every request (wrk -s).
+wrk.method = "POST"
+wrk.body = string.rep("x", 65536)
+wrk.headers["Content-Type"] = "application/octet-stream"
