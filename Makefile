@@ -13,7 +13,6 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 CLIPPY := cargo clippy --all-targets --quiet
 TEST_PYTHON := $(CURDIR)/$(TEST_VENV)/bin/python
 NATIVE := $(abspath $(or $(CARGO_TARGET_DIR),target))/debug/rwsgi
-FUZZER := $(CURDIR)/target/tools/bin/cargo-fuzz
 FUZZ_TARGETS ?= head chunked connection proxy_protocol
 FUZZ_SECONDS ?= 60
 
@@ -68,12 +67,14 @@ bench-memory: $(BENCH_VENV)/.built  ## whether memory grows over a million reque
 soak: $(TEST_VENV)/.built  ## two minutes of reloads, upgrades, recycling and deaths under load, beside gunicorn
 	$(TEST_VENV)/bin/python benches/soak.py
 
-# It instruments the code by switches that only nightly compilers take from everybody.
-fuzz: $(FUZZER)  ## fuzz the HTTP core, each target for FUZZ_SECONDS (60), from the corpus's seeds
+# What it instruments the code with is a switch that only nightly compilers take from everybody.
+fuzz:  ## fuzz the HTTP core, each target for FUZZ_SECONDS (60), from the corpus's seeds (needs cargo-fuzz)
 	$(PYTHON) fuzz/seeds.py
-	for target in $(FUZZ_TARGETS); do mkdir -p fuzz/corpus/$$target && \
-	  RUSTC_BOOTSTRAP=1 PATH=$(dir $(FUZZER)):$$PATH cargo fuzz run -s none $$target fuzz/corpus/$$target fuzz/seeds/$$target \
-	    -- -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 || exit; done
+	for target in $(FUZZ_TARGETS); do \
+	  mkdir -p fuzz/corpus/$$target; \
+	  RUSTC_BOOTSTRAP=1 cargo fuzz run -s none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+	    -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 || exit 1; \
+	done
 
 differential: $(TEST_VENV)/.deps  ## compare the HTTP core with gunicorn's parser over a million damaged streams
 	cargo build --quiet --no-default-features --example readings
@@ -92,9 +93,6 @@ $(VENV)/bin/python:
 $(VENV)/.built: $(VENV)/bin/python $(SOURCES)
 	$(VENV)/bin/python -m pip install $(PIP_FLAGS) .
 	@touch $@
-
-$(FUZZER):
-	cargo install --quiet cargo-fuzz --root target/tools
 
 $(TEST_VENV)/bin/python:
 	$(PYTHON) -m venv $(TEST_VENV)

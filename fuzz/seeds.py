@@ -23,8 +23,9 @@ def seed(target: str, case: Case) -> bytes | None:
         data = data.partition(b"\r\n\r\n")[2]
         if "chunked" not in case.file and b"chunked" not in case.data:
             return None
-    elif target == "connection" and "trust_forwarded_header" in settings:
-        cuts |= 0x40
+    elif target == "connection":
+        cuts |= 0x40 if "trust_forwarded_header" in settings else 0
+        cuts |= 0x10 if settings.get("header_map") == "dangerous" else 0
     return bytes([flags_of(case), cuts]) + data
 
 

@@ -237,22 +237,7 @@ fn the_streams_that_are_drawn_are_neither_all_good_nor_all_bad() {
 
 /// The method, target and body of each request that the reader served to its end.
 fn readings(input: &[u8]) -> Vec<naive::Request> {
-    let mut found = Vec::new();
-    let mut head = None;
-    let mut body = String::new();
-    for line in transcript(&Policy::default(), &[input], Appetite::AtOnce) {
-        let mut words = line.splitn(4, ' ');
-        match words.next().unwrap() {
-            "head" => head = Some((words.next().unwrap().to_owned(), words.next().unwrap().to_owned())),
-            "body" => body = line.split_once(' ').unwrap().1.to_owned(),
-            "end" => {
-                let (method, target) = head.take().unwrap();
-                found.push((method, target, std::mem::take(&mut body)));
-            }
-            _ => {}
-        }
-    }
-    found
+    naive::told(&transcript(&Policy::default(), &[input], Appetite::AtOnce))
 }
 
 /// A request that is legal beyond doubt, and how it is to be sent.

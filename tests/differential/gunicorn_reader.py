@@ -64,7 +64,7 @@ def read(flags: int, stream: bytes, parser: str) -> Reading:
             return Reading(requests, NOTHING)
         except NoMoreData:
             return Reading(requests, "truncated", request_of(message))
-        # Anything else that is raised is a fault of gunicorn's, and told as one.
+        # Whatever else is raised is a crash of gunicorn's, which ends the comparison.
         except (ParseException, OSError) as error:
             return Reading(requests, type(error).__name__, request_of(message))
         request = request_of(message)

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, unreachable_pub, dead_code)]
 
+pub mod corpus;
 pub mod flags;
 pub mod naive;
 
@@ -167,6 +168,7 @@ impl Run<'_> {
 }
 
 fn describe(head: &Head<'_>, lines: &mut Vec<String>) {
+    assert!(head.content_length().is_none() || !head.is_chunked(), "two lengths");
     let mut line = format!("head {} {} {}", head.method(), escape(head.target()), head.version().as_str());
     line.push_str(if head.keep_alive() { " keep-alive" } else { " close" });
     if let Some(length) = head.content_length() {

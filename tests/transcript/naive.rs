@@ -17,6 +17,25 @@ pub fn requests(mut input: &[u8]) -> Vec<Request> {
     found
 }
 
+/// The requests that a transcript saw whole, in the same words.
+pub fn told(lines: &[String]) -> Vec<Request> {
+    let mut found = Vec::new();
+    let (mut head, mut body) = (None, String::new());
+    for line in lines {
+        let mut words = line.split(' ');
+        match words.next() {
+            Some("head") => head = words.next().map(str::to_owned).zip(words.next().map(str::to_owned)),
+            Some("body") => body = line["body ".len()..].to_owned(),
+            Some("end") => {
+                let (method, target) = head.take().expect("an end has a head");
+                found.push((method, target, std::mem::take(&mut body)));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
 fn split<'a>(input: &'a [u8], at: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     let place = input.windows(at.len()).position(|window| window == at)?;
     Some((&input[..place], &input[place + at.len()..]))
