@@ -27,7 +27,7 @@ pub fn told(lines: &[String]) -> Vec<Request> {
             Some("head") => head = words.next().map(str::to_owned).zip(words.next().map(str::to_owned)),
             Some("body") => body = line["body ".len()..].to_owned(),
             Some("end") => {
-                let (method, target) = head.take().expect("an end has a head");
+                let (method, target) = head.take().unwrap();
                 found.push((method, target, std::mem::take(&mut body)));
             }
             _ => {}
