@@ -3,9 +3,12 @@
 import json
 import os
 import signal
+import statistics
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from client import Connection, fetch
@@ -17,6 +20,13 @@ CONNECTIONS = 100
 EVEN = 1.5
 # What a person notices.
 PROMPT = 1
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[[Running], Connection]]:
+    """Connects; what is still open at the end of the test is closed then."""
+    with ExitStack() as stack:
+        yield lambda server: stack.enter_context(Connection(server.address))
 
 
 def ask(connections: Iterable[Connection]) -> list[int]:
@@ -47,18 +57,24 @@ def ratio(connections: list[Connection], workers: int) -> float:
 @pytest.mark.parametrize("threads", ["1", "4"])
 def test_connections_that_come_at_once_are_shared_evenly(serve, threads: str) -> None:
     server = start(serve, 4, "--threads", threads)
-    connections = []
-    for _ in range(CONNECTIONS):
-        connections.append(Connection(server.address))
-        connections[-1].send(REQUEST)
-    for connection in connections:
-        connection.response()
-    assert ratio(connections, 4) <= EVEN
+
+    def burst() -> float:
+        with ExitStack() as stack:
+            connections = []
+            for _ in range(CONNECTIONS):
+                connections.append(stack.enter_context(Connection(server.address)))
+                connections[-1].send(REQUEST)
+            for connection in connections:
+                connection.response()
+            return ratio(connections, 4)
+
+    # A worker that gets no CPU for longer than others wait for it costs one of them its evenness.
+    assert statistics.median(burst() for _ in range(3)) <= EVEN
 
 
-def test_a_worker_that_has_lost_its_connections_gets_the_next_ones(serve) -> None:
+def test_a_worker_that_has_lost_its_connections_gets_the_next_ones(serve, connect) -> None:
     server = start(serve, 4)
-    connections = [Connection(server.address) for _ in range(CONNECTIONS)]
+    connections = [connect(server) for _ in range(CONNECTIONS)]
     owners = ask(connections)
     loser = owners[0]
     kept = [one for one, owner in zip(connections, owners, strict=True) if owner != loser]
@@ -66,22 +82,24 @@ def test_a_worker_that_has_lost_its_connections_gets_the_next_ones(serve) -> Non
         if owner == loser:
             one.socket.close()
     while len(kept) < CONNECTIONS:
-        kept.append(Connection(server.address))
+        kept.append(connect(server))
         ask(kept[-1:])
     assert ratio(kept, 4) <= EVEN
 
 
-def test_nobody_waits_for_a_worker_that_does_not_run(serve) -> None:
+def test_nobody_waits_for_a_worker_that_does_not_run(serve, connect) -> None:
     server = start(serve, 2)
     stopped, running = server.workers()
     os.kill(stopped, signal.SIGSTOP)
+    # Before that it can still be woken for a connection.
+    status = Path(f"/proc/{stopped}/status")
+    eventually(lambda: "\nState:\tT" in status.read_text(), "the worker has stopped")
     try:
         began = time.monotonic()
         for _ in range(CONNECTIONS):
             # One after the other, and kept: the worker that runs has more and more, the other has none.
-            connection = Connection(server.address)
-            assert ask([connection]) == [running]
-        together = [Connection(server.address) for _ in range(CONNECTIONS)]
+            assert ask([connect(server)]) == [running]
+        together = [connect(server) for _ in range(CONNECTIONS)]
         assert ask(together) == [running] * CONNECTIONS
         assert time.monotonic() - began < PROMPT
     finally:

@@ -9,9 +9,9 @@ use std::time::Duration;
 /// Siblings get so long to take what waits, and twice as long when they have not.
 const PAUSE: Duration = Duration::from_millis(1);
 /// What nobody has taken after a pause of this length they do not take soon.
-const LAST_PAUSE: Duration = Duration::from_millis(2);
+const LAST_PAUSE: Duration = Duration::from_millis(4);
 /// What is taken in their place then, and twice as much each time.
-const FIRST_HELP: u32 = 4;
+const FIRST_HELP: u32 = 1;
 const MOST_HELP: u32 = 1024;
 
 /// Where a worker waits after it has taken a connection.
@@ -36,8 +36,10 @@ pub struct Balance {
 impl Balance {
     /// The next connections are left to siblings. For how long, if they do not take them.
     pub const fn pause(&mut self) -> Duration {
-        self.pause = Some(PAUSE);
-        PAUSE
+        // Who had to help has waited long enough to know them.
+        let time = if self.helped == 0 { PAUSE } else { LAST_PAUSE };
+        self.pause = Some(time);
+        time
     }
 
     pub const fn pauses(&self) -> bool {
@@ -113,7 +115,7 @@ mod tests {
     fn who_has_clearly_more_than_the_least_steps_aside() {
         assert_eq!(among(3, &[0, 5, 5]), Place::Aside);
         assert_eq!(among(26, &[25, 30, 20]), Place::Aside);
-        assert_eq!(among(24, &[25, 30, 20]), Place::End);
+        assert_eq!(among(24, &[25, 29, 22]), Place::End);
         assert_eq!(among(u32::MAX, &[3]), Place::Aside);
         assert_eq!(among(3, &[u32::MAX]), Place::Head);
     }
@@ -149,15 +151,18 @@ mod tests {
 
     #[test]
     fn what_siblings_leave_is_taken_more_and_more_readily() {
-        let mut balance = Balance { pause: Some(PAUSE), ..Balance::default() };
+        let mut balance = Balance::default();
         assert!(balance.steps_aside());
+        assert_eq!(balance.pause(), PAUSE);
         assert_eq!(balance.insist(), Some(2 * PAUSE));
+        assert_eq!(balance.insist(), Some(LAST_PAUSE));
         assert_eq!(balance.insist(), None);
         assert_eq!((0..9).find(|_| balance.steps_aside()), Some(FIRST_HELP));
-        balance.pause = Some(LAST_PAUSE);
+        assert_eq!(balance.pause(), LAST_PAUSE);
         assert_eq!(balance.insist(), None);
         assert_eq!((0..99).find(|_| balance.steps_aside()), Some(2 * FIRST_HELP));
         balance.trust();
         assert!(balance.steps_aside());
+        assert_eq!(balance.pause(), PAUSE);
     }
 }

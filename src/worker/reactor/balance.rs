@@ -5,7 +5,7 @@
 //! ```text
 //!   about as many as the others ─────────────────▶ to the end of the queue
 //!   clearly fewer than another, and catching up ─▶ it stays where it is, at the head
-//!   clearly more than a sibling that is free ────▶ to the end; and out of it for a moment, if another waits already
+//!   clearly more than a sibling that is free ────▶ out of it for a moment, and then to the end
 //! ```
 //!
 //! Who is woken takes one connection in any case: nobody else was woken for that one, so it must not wait. A pause ends as
@@ -55,7 +55,7 @@ impl Reactor {
         let place = if self.balances() { self.place() } else { Place::End };
         match place {
             Place::Head => {}
-            Place::Aside if self.has_too_many() && listener.has_waiting() && self.balance.steps_aside() => {
+            Place::Aside if self.has_too_many() && self.balance.steps_aside() => {
                 self.pause();
             }
             Place::Aside | Place::End => self.take_turns(index, listener),
