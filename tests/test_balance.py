@@ -1,4 +1,4 @@
-"""Connections that are kept are shared evenly by the workers, however they came, and none waits for a worker in vain."""
+"""Kept connections are shared evenly by the workers, however they came, and none waits for a worker in vain."""
 
 import json
 import os

@@ -82,13 +82,13 @@ pub const fn is_clearly_more(one: u32, other: u32) -> bool {
     one > other.saturating_add(other / 8).saturating_add(2)
 }
 
-/// `own` has grown by the connection that was taken, unless others have gone meanwhile: where none is kept nobody has to
-/// catch up.
-pub fn place(own: u32, has_grown: bool, siblings: impl Iterator<Item = u32>) -> Place {
+/// Where to go with `own` connections, the one that was just taken among them, of which there were `before` at that moment
+/// last time. As many as then mean that none is kept: nobody has to catch up.
+pub fn place(own: u32, before: u32, siblings: impl Iterator<Item = u32>) -> Place {
     let (least, most) = siblings.fold((own, own), |(least, most), load| (least.min(load), most.max(load)));
     if is_clearly_more(own, least) {
         Place::Aside
-    } else if has_grown && is_clearly_more(most, own) {
+    } else if (own > before || is_clearly_more(before, own)) && is_clearly_more(most, own) {
         Place::Head
     } else {
         Place::End
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     fn among(own: u32, siblings: &[u32]) -> Place {
-        place(own, true, siblings.iter().copied())
+        place(own, own - 1, siblings.iter().copied())
     }
 
     #[test]
@@ -124,7 +124,8 @@ mod tests {
     fn who_has_clearly_fewer_than_the_most_stays_until_it_has_caught_up() {
         let caught_up = (1..).find(|own| among(*own, &[25, 25, 25]) != Place::Head);
         assert_eq!(caught_up, Some(21));
-        assert_eq!(place(1, false, [25].into_iter()), Place::End, "its connections are not kept");
+        assert_eq!(place(1, 25, [25].into_iter()), Place::Head, "it has lost them");
+        assert_eq!(place(1, 1, [25].into_iter()), Place::End, "its connections are not kept");
     }
 
     #[test]
@@ -137,9 +138,7 @@ mod tests {
                 let others = |loads: [u32; 4]| {
                     (0..4).filter(move |other| *other != own).map(move |other| loads[other])
                 };
-                while loads.iter().sum::<u32>() < 100
-                    && place(loads[own], true, others(loads)) != Place::Aside
-                {
+                while loads.iter().sum::<u32>() < 100 && place(loads[own], 0, others(loads)) != Place::Aside {
                     loads[own] += 1;
                 }
             }

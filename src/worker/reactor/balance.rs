@@ -65,7 +65,7 @@ impl Reactor {
     fn place(&mut self) -> Place {
         let own = self.load();
         let before = mem::replace(&mut self.balance.before, own);
-        place(own, own > before, self.parts.slot.loads_of_siblings().map(|(_, load)| load))
+        place(own, before, self.parts.slot.loads_of_siblings().map(|(_, load)| load))
     }
 
     fn pause(&mut self) {
