@@ -1,4 +1,4 @@
-"""Kept connections are shared evenly by the workers, however they came, and none waits for a stopped worker."""
+"""Kept connections are shared evenly by workers, however they came, and none waits for a stopped worker."""
 
 import json
 import os
