@@ -116,15 +116,18 @@ impl RequestReader {
         self.input.spare(min)
     }
 
+    /// Behind a fault, bytes are not taken: a body that was cut off does not go on.
     pub fn filled(&mut self, n: usize) {
-        self.input.filled(n);
+        if self.fault.is_none() {
+            self.input.filled(n);
+        }
     }
 
     pub fn receive(&mut self, bytes: &[u8]) {
         if let Some(room) = self.input.spare(bytes.len()).get_mut(..bytes.len()) {
             room.copy_from_slice(bytes);
         }
-        self.input.filled(bytes.len());
+        self.filled(bytes.len());
     }
 
     /// The peer will send no more.
