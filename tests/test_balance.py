@@ -82,7 +82,7 @@ def test_a_worker_that_has_lost_its_connections_gets_the_next_ones(serve, connec
             one.socket.close()
     lost = owners.count(loser)
     next_ones = [ask([connect(server)]) for _ in range(lost)]
-    # In turns a quarter of them. The others get one each before it is its turn, and those that come while it is awake.
+    # In turns it were a quarter. The others get one each before it is first, and those that find it awake.
     assert next_ones.count([loser]) > lost / 2
 
 
