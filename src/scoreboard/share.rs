@@ -17,11 +17,14 @@ const MOST_HELP: u32 = 1024;
 /// Where a worker waits after it has taken a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
+    /// First: the next connection is rather its own as well.
     Head,
     End,
+    /// Not in the queue for a moment: the next one is rather a sibling's.
     Aside,
 }
 
+/// How long a worker that has clearly more than others leaves the next connections to them.
 #[derive(Debug, Default)]
 pub struct Balance {
     /// What the worker had when it last took a connection.
