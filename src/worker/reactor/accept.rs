@@ -1,7 +1,8 @@
 //! Taking new connections: one at a time, in turns with the sibling workers, and with manners when descriptors run out.
 //!
 //! Owns whether the reactor accepts at all. Must never take a connection that it could not serve next, save to tell its
-//! client so (`waiting.rs`): those in the queue belong to whichever worker is free first. Read next: `balance.rs`, whose turn it is.
+//! client so (`waiting.rs`): those in the queue belong to whichever worker is free first. Read next: `balance.rs`, whose
+//! turn it is.
 
 use std::io;
 use std::mem;
