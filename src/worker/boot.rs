@@ -42,6 +42,8 @@ use crate::wsgi::{Application, Concurrency, ErrorStream, Observers, Patience, Re
 
 /// Exit status when the worker itself, not the application, could not start.
 const BOOT_FAILED: i32 = 3;
+/// Bodies that the application gets in one piece are allocated and freed in turn.
+const USUAL_BODY: usize = 256 * 1024;
 
 /// What the master gives to a worker.
 pub struct Boot {
@@ -158,6 +160,7 @@ fn serve(py: Python<'_>, mut boot: Boot) -> Result<Parting, Failure> {
     let policy = Arc::new(policy(&boot.settings)?);
     let service = service(py, &boot, callable, &policy)?;
     let (parts, lifeline) = parts(boot, policy);
+    sys::memory::expect_allocations_of(USUAL_BODY);
     let mut control = Control { lifeline, wakeup, reloader };
     let mut reactor = Reactor::new(parts)?;
     hooked.worker.get().set_booted();

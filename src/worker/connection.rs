@@ -119,10 +119,18 @@ impl Connection {
     pub(super) fn receive(&mut self, now: Duration, keep: bool) -> Step {
         let exchange = Arc::clone(&self.exchange);
         let Some(mut reader) = exchange.request() else { return Step::Close };
+        let step = self.read(&exchange, &mut reader, now, keep);
+        if !matches!(step, Step::Serve) {
+            self.share.give_back(&mut reader);
+        }
+        step
+    }
+
+    fn read(&mut self, exchange: &Exchange, reader: &mut RequestReader, now: Duration, keep: bool) -> Step {
         // Pipelined bytes came with the last request.
         if self.kept
             && !reader.is_idle()
-            && let Some(step) = self.progress(&exchange, &mut reader, now, keep)
+            && let Some(step) = self.progress(exchange, reader, now, keep)
         {
             return step;
         }
@@ -131,6 +139,7 @@ impl Connection {
             if !self.share.hold_body(reader.allocated()) && in_body {
                 return self.pause();
             }
+            self.share.borrow(reader);
             // As much again as has come: a thousand bodies that have just begun must not take up much.
             let room = reader.body().len().clamp(FIRST_READ, BODY_READ);
             match exchange.stream.read(reader.spare(room)) {
@@ -144,7 +153,7 @@ impl Connection {
                 }
                 Err(_) => return Step::Close,
             }
-            if let Some(step) = self.progress(&exchange, &mut reader, now, keep) {
+            if let Some(step) = self.progress(exchange, reader, now, keep) {
                 return step;
             }
         }
@@ -197,7 +206,11 @@ impl Connection {
         self.since = now;
         self.deadline = now + keepalive;
         let in_order = Exchange::renew(&mut self.exchange, policy);
-        let held = self.exchange.request().map_or(0, |reader| reader.allocated());
+        let mut held = 0;
+        if let Some(mut reader) = self.exchange.request() {
+            self.share.give_back(&mut reader);
+            held = reader.allocated();
+        }
         self.share.begin_again(held);
         in_order
     }
@@ -205,6 +218,15 @@ impl Connection {
     /// Whether bytes of another request are here.
     pub(super) fn has_more(&self) -> bool {
         self.exchange.request().is_some_and(|reader| !reader.is_idle())
+    }
+
+    /// The request is complete, and there is no thread for it.
+    pub(super) fn wait_for_thread(&mut self) {
+        self.phase = Phase::Complete;
+        self.deadline = Duration::MAX;
+        if let Some(mut reader) = self.exchange.request() {
+            self.share.give_back(&mut reader);
+        }
     }
 
     /// The client is not to blame, so its time stands still.
@@ -237,6 +259,7 @@ impl Connection {
     fn shed_body(&mut self) {
         if let Some(mut reader) = self.exchange.request() {
             reader.shed_body();
+            self.share.give_back(&mut reader);
             self.share.hold_body(reader.allocated());
         }
     }
@@ -297,6 +320,16 @@ impl Connection {
             }
         }
         Step::WaitReadable
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if self.share.has_loan()
+            && let Some(mut reader) = self.exchange.request()
+        {
+            self.share.give_up(&mut reader);
+        }
     }
 }
 

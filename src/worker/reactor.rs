@@ -255,8 +255,7 @@ impl Reactor {
 
     fn wait_for_thread(&mut self, token: u64) {
         if let Some(connection) = self.table.get_mut(token) {
-            connection.phase = Phase::Complete;
-            connection.deadline = Duration::MAX;
+            connection.wait_for_thread();
             self.complete.push_back(token);
         }
     }

@@ -93,7 +93,9 @@ impl Input {
             let available = body.get(..room).unwrap_or(body);
             let line_end = if line { memchr(b'\n', available) } else { None };
             let part = line_end.map_or(available, |at| available.get(..=at).unwrap_or(available));
-            let (taken, done) = (part.len(), line_end.is_some() || part.len() == room);
+            // The whole rest, where it is here: as good as asked for.
+            let ended = !line && part.len() == body.len() && reader.body_ended();
+            let (taken, done) = (part.len(), ended || line_end.is_some() || part.len() == room);
             if done && collected.is_empty() {
                 let bytes = PyBytes::new(py, part);
                 reader.consume(taken);
