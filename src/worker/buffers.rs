@@ -8,8 +8,8 @@
 //! memory that was used a moment ago. Must never count what the kernel keeps, or what it lends. Read next: `connection.rs`.
 
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::http::RequestReader;
 
@@ -75,7 +75,14 @@ impl Buffers {
     }
 
     pub(super) fn share(self: &Arc<Self>) -> Share {
-        Share { buffers: Arc::clone(self), body: 0, response: 0, is_paused: false, is_exempt: false, has_loan: false }
+        Share {
+            buffers: Arc::clone(self),
+            body: 0,
+            response: 0,
+            is_paused: false,
+            is_exempt: false,
+            has_loan: false,
+        }
     }
 
     pub(super) fn who_resumes(&self) -> Resume {
@@ -236,8 +243,7 @@ mod tests {
     fn buffers_are_lent_and_come_back() {
         let buffers = Buffers::new(1000);
         let policy = Arc::default();
-        let mut some: Vec<_> =
-            (0..=LOANS).map(|_| (buffers.share(), RequestReader::new(&policy))).collect();
+        let mut some: Vec<_> = (0..=LOANS).map(|_| (buffers.share(), RequestReader::new(&policy))).collect();
         for (share, reader) in &mut some {
             share.borrow(reader);
             reader.receive(b"GET / HT");

@@ -12,6 +12,7 @@ use std::time::Duration;
 use std::{io, mem};
 
 use super::buffers::Share;
+use super::spooling::{Next, Spooling};
 use crate::http::{Event, PeerError, Policy, RequestReader};
 use crate::net::poller::Interest;
 use crate::wsgi::{Drained, Exchange};
@@ -50,6 +51,8 @@ pub(super) enum Step {
     Next,
     /// The peer broke the protocol.
     Refuse(PeerError),
+    /// There is no room on the disk for its body, or the like.
+    TurnAway(io::Error),
     Close,
 }
 
@@ -66,6 +69,7 @@ pub(super) struct Connection {
     /// A request was served: the client keeps the connection for others.
     pub kept: bool,
     share: Share,
+    spooling: Spooling,
 }
 
 impl Connection {
@@ -79,6 +83,7 @@ impl Connection {
             interest: None,
             kept: false,
             share,
+            spooling: Spooling::new(),
         }
     }
 
@@ -127,6 +132,7 @@ impl Connection {
     }
 
     fn read(&mut self, exchange: &Exchange, reader: &mut RequestReader, now: Duration, keep: bool) -> Step {
+        self.spooling.begin_turn();
         // Pipelined bytes came with the last request.
         if self.kept
             && !reader.is_idle()
@@ -155,6 +161,9 @@ impl Connection {
             }
             if let Some(step) = self.progress(exchange, reader, now, keep) {
                 return step;
+            }
+            if self.spooling.has_had_turn() {
+                return Step::WaitReadable;
             }
         }
     }
@@ -187,12 +196,21 @@ impl Connection {
                     if !begin(exchange, reader, keep) {
                         return Some(Step::Close);
                     }
-                    if exchange.patience.request_buffer == 0 {
+                    let Some(head) = reader.head() else { return Some(Step::Close) };
+                    if !self.spooling.begin(&head, &exchange.patience) {
                         return Some(Step::Serve);
                     }
                 }
-                Ok(Event::Body) if reader.body().len() < exchange.patience.request_buffer => {}
-                Ok(Event::Body | Event::End) => return Some(Step::Serve),
+                Ok(Event::Body) => match self.spooling.next(reader.body().len(), &exchange.patience) {
+                    Next::More => {}
+                    Next::Call => return Some(Step::Serve),
+                    Next::Write => {
+                        if let Err(error) = self.spooling.write(exchange, reader) {
+                            return Some(Step::TurnAway(error));
+                        }
+                    }
+                },
+                Ok(Event::End) => return Some(Step::Serve),
                 Ok(Event::Closed) => return Some(Step::Close),
                 Err(fault) => return Some(Step::Refuse(fault)),
             }
@@ -259,6 +277,7 @@ impl Connection {
     fn shed_body(&mut self) {
         if let Some(mut reader) = self.exchange.request() {
             reader.shed_body();
+            self.exchange.drop_spool();
             self.share.give_back(&mut reader);
             self.share.hold_body(reader.allocated());
         }

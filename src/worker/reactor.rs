@@ -96,6 +96,7 @@ pub(super) struct Reactor {
     next_sweep: Duration,
     /// Exhaustion is not told again before.
     complain_after: Duration,
+    complain_of_spool_after: Duration,
     stopping: Option<Stopping>,
 }
 
@@ -118,6 +119,7 @@ impl Reactor {
             stuck: 0,
             next_sweep: now + SWEEP,
             complain_after: now,
+            complain_of_spool_after: now,
             stopping: None,
         };
         reactor.start_accepting()?;
@@ -356,6 +358,7 @@ impl Reactor {
             Step::Serve => return Some(token),
             Step::Next => self.next_request(token),
             Step::Refuse(fault) => self.refuse(token, &fault),
+            Step::TurnAway(error) => self.turn_away_upload(token, &error),
             Step::Close => self.close(token),
         }
         None

@@ -15,6 +15,7 @@ use pyo3::types::PyString;
 
 use super::patience::Patience;
 use super::response::{Drained, Response};
+use super::spool::Spool;
 use crate::http::{Connection, PeerError, Policy, Proxied, RequestReader};
 use crate::net::{Peer, Stream};
 use crate::sys::clock;
@@ -32,6 +33,8 @@ pub struct Exchange {
     request: Mutex<RequestReader>,
     response: Mutex<Response>,
     fault: Mutex<Option<PeerError>>,
+    /// The beginning of the body, if it is in a file. Its lock is taken inside of that of `request`.
+    spool: Mutex<Option<Spool>>,
     id: OnceLock<Box<str>>,
     /// One of [`OPEN`], [`EXPIRED`], [`ENDED`].
     state: AtomicU8,
@@ -74,6 +77,7 @@ impl Exchange {
             request: Mutex::new(connection.reader),
             response: Mutex::new(Response::new(connection.writer)),
             fault: Mutex::default(),
+            spool: Mutex::default(),
             id: OnceLock::new(),
             state: AtomicU8::new(OPEN),
             remote: OnceLock::new(),
@@ -137,6 +141,7 @@ impl Exchange {
         let response = self.response.get_mut().unwrap_or_else(PoisonError::into_inner);
         response.clear();
         *self.fault.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.spool.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
         self.id = OnceLock::new();
         *self.state.get_mut() = OPEN;
         request.next_request()
@@ -154,6 +159,7 @@ impl Exchange {
             request: Mutex::new(reader),
             response: Mutex::new(response),
             fault: Mutex::default(),
+            spool: Mutex::default(),
             id: OnceLock::new(),
             state: AtomicU8::new(OPEN),
             remote: OnceLock::new(),
@@ -187,6 +193,27 @@ impl Exchange {
         self.request().ok_or_else(|| PyRuntimeError::new_err("another thread is reading wsgi.input"))
     }
 
+    /// The file with the beginning of the body, if there is one. For those who have the request side.
+    pub(super) fn spooled(&self) -> Option<MutexGuard<'_, Option<Spool>>> {
+        available(self.spool.try_lock())
+    }
+
+    /// Puts more of the body into the file, which is begun with it.
+    pub fn spool(&self, body: &[u8]) -> io::Result<()> {
+        let Some(mut spool) = self.spooled() else { return Err(io::ErrorKind::WouldBlock.into()) };
+        match &mut *spool {
+            Some(spool) => spool.append(body),
+            none => none.insert(Spool::new(&self.patience.spool_directory)?).append(body),
+        }
+    }
+
+    /// Nobody will read the file any more: its room is free at once.
+    pub fn drop_spool(&self) {
+        if let Some(mut spool) = self.spooled() {
+            *spool = None;
+        }
+    }
+
     /// The response side, for a call from Python.
     pub(super) fn writing(&self) -> PyResult<MutexGuard<'_, Response>> {
         self.check_open()?;
@@ -214,6 +241,7 @@ impl Exchange {
     /// From now on nothing of the application reaches this connection.
     pub(super) fn end(&self) {
         self.state.store(ENDED, Ordering::Release);
+        self.drop_spool();
     }
 
     pub(super) fn is_expired(&self) -> bool {

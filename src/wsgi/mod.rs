@@ -18,6 +18,7 @@ mod record;
 mod request_id;
 mod response;
 mod serve;
+mod spool;
 mod start_response;
 mod text;
 
@@ -31,3 +32,4 @@ pub use record::Observers;
 pub use request_id::RequestIds;
 pub use response::Drained;
 pub use serve::{Application, Served};
+pub use spool::Spool;
