@@ -1,4 +1,4 @@
-"""`request_spool`: large bodies wait in a file: their clients hold up nobody, and a full disk costs one request."""
+"""`request_spool`: large bodies wait in a file. Their clients hold up nobody; a full disk costs one."""
 
 import hashlib
 import json
