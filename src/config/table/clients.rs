@@ -60,7 +60,7 @@ section! {
             flags: &["--request-buffer"], metavar: "SIZE", live: Live::Workers,
         }
 
-        /// Longest body that goes to a file before the application is called.
+        /// Longest body that waits in a file for the application.
         ///
         /// Bodies that are larger than `request_buffer`, and not larger than this, are received whole into a temporary
         /// file (`tmp_upload_dir`), so that a slow upload occupies no thread; the application reads them from there.
