@@ -116,8 +116,11 @@ impl RequestReader {
         self.input.spare(min)
     }
 
+    /// Behind a fault, bytes are not taken: a body that was cut off does not go on.
     pub fn filled(&mut self, n: usize) {
-        self.input.filled(n);
+        if self.fault.is_none() {
+            self.input.filled(n);
+        }
     }
 
     /// Whether it has no buffer to receive into, so that [`Self::lend`] spares it to make one.
@@ -144,7 +147,7 @@ impl RequestReader {
         if let Some(room) = self.input.spare(bytes.len()).get_mut(..bytes.len()) {
             room.copy_from_slice(bytes);
         }
-        self.input.filled(bytes.len());
+        self.filled(bytes.len());
     }
 
     /// The peer will send no more.
