@@ -233,6 +233,21 @@ impl SlotWriter {
         others.into_iter().any(|(_, slot)| slot.is_free(threads, before))
     }
 
+    /// How many connections this worker has, if it accepts more.
+    pub fn show_load(&self, connections: Option<usize>) {
+        self.board.board.loads.show(self.index, connections);
+    }
+
+    /// The same of each sibling that accepts, with the number of its slot.
+    pub fn loads_of_siblings(&self) -> impl Iterator<Item = (usize, u32)> {
+        self.board.loads_of_others(self.index)
+    }
+
+    /// Whether the sibling in that slot has a thread to spare, as [`Self::sibling_is_free`] says it.
+    pub fn is_free(&self, sibling: usize, threads: usize, before: Duration) -> bool {
+        self.board.slot(sibling).is_some_and(|slot| slot.is_free(threads, before))
+    }
+
     /// This worker will accept nothing more. True if no other worker is known to accept either: then it is the one to
     /// look after the queue. Of several that leave at the same time each is told so.
     pub fn leave(&self) -> bool {

@@ -7,6 +7,7 @@
 //! closes the connection it happened on and is logged. Read next: `reactor/stop.rs` for the end, `service.rs` for a job.
 
 mod accept;
+mod balance;
 mod stop;
 mod waiting;
 
@@ -25,7 +26,7 @@ use super::wear::Wear;
 use crate::http::{PeerError, Policy};
 use crate::net::Listener;
 use crate::net::poller::{Events, Interest, Poller};
-use crate::scoreboard::{Scoreboard, SlotWriter, Stage};
+use crate::scoreboard::{Balance, Scoreboard, SlotWriter, Stage};
 use crate::sys::clock;
 use crate::wsgi::Patience;
 use stop::Stopping;
@@ -86,6 +87,7 @@ pub(super) struct Reactor {
     accepting: bool,
     /// Accepting starts again then.
     resume: Option<Duration>,
+    balance: Balance,
     /// Nobody is free to serve what would be accepted.
     saturated: bool,
     /// When that ended last, the queue had its turn.
@@ -113,6 +115,7 @@ impl Reactor {
             now,
             accepting: false,
             resume: None,
+            balance: Balance::default(),
             saturated: false,
             newcomers: false,
             waiting: Waiting::default(),
@@ -172,7 +175,8 @@ impl Reactor {
         } else if patient {
             self.parts.turn
         } else {
-            self.parts.turn.min(self.impatience())
+            let pause = self.resume.map_or(Duration::MAX, |at| at.saturating_sub(self.now));
+            self.parts.turn.min(self.impatience()).min(pause)
         }
     }
 
@@ -215,6 +219,7 @@ impl Reactor {
             self.keep_accepting();
             self.newcomers = !self.newcomers;
             if self.newcomers
+                && !self.has_too_many()
                 && let Some(job) = self.welcome()
             {
                 return Some(job);
@@ -425,6 +430,7 @@ impl Reactor {
 
     fn close(&mut self, token: u64) {
         let Some(connection) = self.table.take(token) else { return };
+        self.show_load();
         if connection.interest.is_some() {
             // The application may hold the socket's duplicate, which would keep it in the poller.
             let _ = self.poller.remove(&*connection.exchange.stream);
@@ -438,7 +444,7 @@ impl Reactor {
     /// Deadlines of clients, the end of a pause, the end of a graceful stop.
     pub(super) fn look_after_time(&mut self) {
         let now = self.now;
-        if self.resume.is_some_and(|at| at <= now)
+        if self.ends_pause()
             && let Err(error) = self.start_accepting()
         {
             log::error!("Cannot wait for connections: {error}");
