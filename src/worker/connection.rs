@@ -12,6 +12,7 @@ use std::time::Duration;
 use std::{io, mem};
 
 use super::buffers::Share;
+use super::spooling::{Next, Spooling};
 use crate::http::{Event, PeerError, Policy, RequestReader};
 use crate::net::poller::Interest;
 use crate::wsgi::{Drained, Exchange, Objects};
@@ -50,6 +51,8 @@ pub(super) enum Step {
     Next,
     /// The peer broke the protocol.
     Refuse(PeerError),
+    /// There is no room on the disk for its body, or the like.
+    TurnAway(io::Error),
     Close,
 }
 
@@ -68,6 +71,7 @@ pub(super) struct Connection {
     /// A request was served: the client keeps the connection for others.
     pub kept: bool,
     share: Share,
+    spooling: Spooling,
 }
 
 impl Connection {
@@ -82,6 +86,7 @@ impl Connection {
             interest: None,
             kept: false,
             share,
+            spooling: Spooling::new(),
         }
     }
 
@@ -122,10 +127,19 @@ impl Connection {
     pub(super) fn receive(&mut self, now: Duration, keep: bool) -> Step {
         let exchange = Arc::clone(&self.exchange);
         let Some(mut reader) = exchange.request() else { return Step::Close };
+        let step = self.read(&exchange, &mut reader, now, keep);
+        if !matches!(step, Step::Serve) {
+            self.share.give_back(&mut reader);
+        }
+        step
+    }
+
+    fn read(&mut self, exchange: &Exchange, reader: &mut RequestReader, now: Duration, keep: bool) -> Step {
+        self.spooling.begin_turn();
         // Pipelined bytes came with the last request.
         if self.kept
             && !reader.is_idle()
-            && let Some(step) = self.progress(&exchange, &mut reader, now, keep)
+            && let Some(step) = self.progress(exchange, reader, now, keep)
         {
             return step;
         }
@@ -134,6 +148,7 @@ impl Connection {
             if !self.share.hold_body(reader.allocated()) && in_body {
                 return self.pause();
             }
+            self.share.borrow(reader);
             // As much again as has come: a thousand bodies that have just begun must not take up much.
             let room = reader.body().len().clamp(FIRST_READ, BODY_READ);
             match exchange.stream.read(reader.spare(room)) {
@@ -147,8 +162,11 @@ impl Connection {
                 }
                 Err(_) => return Step::Close,
             }
-            if let Some(step) = self.progress(&exchange, &mut reader, now, keep) {
+            if let Some(step) = self.progress(exchange, reader, now, keep) {
                 return step;
+            }
+            if self.spooling.has_had_turn() {
+                return Step::WaitReadable;
             }
         }
     }
@@ -181,12 +199,21 @@ impl Connection {
                     if !begin(exchange, reader, keep) {
                         return Some(Step::Close);
                     }
-                    if exchange.patience.request_buffer == 0 {
+                    let Some(head) = reader.head() else { return Some(Step::Close) };
+                    if !self.spooling.begin(&head, &exchange.patience) {
                         return Some(Step::Serve);
                     }
                 }
-                Ok(Event::Body) if reader.body().len() < exchange.patience.request_buffer => {}
-                Ok(Event::Body | Event::End) => return Some(Step::Serve),
+                Ok(Event::Body) => match self.spooling.next(reader.body().len(), &exchange.patience) {
+                    Next::More => {}
+                    Next::Call => return Some(Step::Serve),
+                    Next::Write => {
+                        if let Err(error) = self.spooling.write(exchange, reader) {
+                            return Some(Step::TurnAway(error));
+                        }
+                    }
+                },
+                Ok(Event::End) => return Some(Step::Serve),
                 Ok(Event::Closed) => return Some(Step::Close),
                 Err(fault) => return Some(Step::Refuse(fault)),
             }
@@ -200,7 +227,11 @@ impl Connection {
         self.since = now;
         self.deadline = now + keepalive;
         let in_order = Exchange::renew(&mut self.exchange, &mut self.objects, policy);
-        let held = self.exchange.request().map_or(0, |reader| reader.allocated());
+        let mut held = 0;
+        if let Some(mut reader) = self.exchange.request() {
+            self.share.give_back(&mut reader);
+            held = reader.allocated();
+        }
         self.share.begin_again(held);
         in_order
     }
@@ -208,6 +239,15 @@ impl Connection {
     /// Whether bytes of another request are here.
     pub(super) fn has_more(&self) -> bool {
         self.exchange.request().is_some_and(|reader| !reader.is_idle())
+    }
+
+    /// The request is complete, and there is no thread for it.
+    pub(super) fn wait_for_thread(&mut self) {
+        self.phase = Phase::Complete;
+        self.deadline = Duration::MAX;
+        if let Some(mut reader) = self.exchange.request() {
+            self.share.give_back(&mut reader);
+        }
     }
 
     /// The client is not to blame, so its time stands still.
@@ -243,6 +283,8 @@ impl Connection {
     fn shed_body(&mut self) {
         if let Some(mut reader) = self.exchange.request() {
             reader.shed_body();
+            self.exchange.drop_spool();
+            self.share.give_back(&mut reader);
             self.share.hold_body(reader.allocated());
         }
     }
@@ -300,6 +342,16 @@ impl Connection {
             }
         }
         Step::WaitReadable
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if self.share.has_loan()
+            && let Some(mut reader) = self.exchange.request()
+        {
+            self.share.give_up(&mut reader);
+        }
     }
 }
 

@@ -98,6 +98,7 @@ pub(super) struct Reactor {
     next_sweep: Duration,
     /// Exhaustion is not told again before.
     complain_after: Duration,
+    complain_of_spool_after: Duration,
     stopping: Option<Stopping>,
 }
 
@@ -121,6 +122,7 @@ impl Reactor {
             stuck: 0,
             next_sweep: now + SWEEP,
             complain_after: now,
+            complain_of_spool_after: now,
             stopping: None,
         };
         reactor.start_accepting()?;
@@ -260,8 +262,7 @@ impl Reactor {
 
     fn wait_for_thread(&mut self, token: u64) {
         if let Some(connection) = self.table.get_mut(token) {
-            connection.phase = Phase::Complete;
-            connection.deadline = Duration::MAX;
+            connection.wait_for_thread();
             self.complete.push_back(token);
         }
     }
@@ -362,6 +363,7 @@ impl Reactor {
             Step::Pause => self.wait_for(token, Interest::Nothing),
             Step::Next => self.next_request(token),
             Step::Refuse(fault) => self.refuse(token, &fault),
+            Step::TurnAway(error) => self.turn_away_upload(token, &error),
             Step::Close => self.close(token),
         }
         None

@@ -16,6 +16,7 @@ use pyo3::types::PyString;
 use super::objects::Objects;
 use super::patience::Patience;
 use super::response::{Drained, Response};
+use super::spool::Spool;
 use crate::http::{Connection, PeerError, Policy, Proxied, RequestReader};
 use crate::net::{Peer, Stream};
 use crate::sys::clock;
@@ -33,6 +34,8 @@ pub struct Exchange {
     request: Mutex<RequestReader>,
     response: Mutex<Response>,
     fault: Mutex<Option<PeerError>>,
+    /// The beginning of the body, if it is in a file. Its lock is taken inside of that of `request`.
+    spool: Mutex<Option<Spool>>,
     /// Of the request in hand, if requests have one.
     id: Mutex<Option<Arc<str>>>,
     /// One of [`OPEN`], [`EXPIRED`], [`ENDED`].
@@ -76,6 +79,7 @@ impl Exchange {
             request: Mutex::new(connection.reader),
             response: Mutex::new(Response::new(connection.writer)),
             fault: Mutex::default(),
+            spool: Mutex::default(),
             id: Mutex::default(),
             state: AtomicU8::new(OPEN),
             remote: OnceLock::new(),
@@ -147,6 +151,9 @@ impl Exchange {
         if let Some(mut kept) = available(self.fault.try_lock()) {
             *kept = None;
         }
+        if let Some(mut spool) = available(self.spool.try_lock()) {
+            *spool = None;
+        }
         self.state.store(OPEN, Ordering::Release);
         request.next_request()
     }
@@ -163,6 +170,7 @@ impl Exchange {
             request: Mutex::new(reader),
             response: Mutex::new(response),
             fault: Mutex::default(),
+            spool: Mutex::default(),
             id: Mutex::default(),
             state: AtomicU8::new(OPEN),
             remote: OnceLock::new(),
@@ -196,6 +204,27 @@ impl Exchange {
         self.request().ok_or_else(|| PyRuntimeError::new_err("another thread is reading wsgi.input"))
     }
 
+    /// The file with the beginning of the body, if there is one. For those who have the request side.
+    pub(super) fn spooled(&self) -> Option<MutexGuard<'_, Option<Spool>>> {
+        available(self.spool.try_lock())
+    }
+
+    /// Puts more of the body into the file, which is begun with it.
+    pub fn spool(&self, body: &[u8]) -> io::Result<()> {
+        let Some(mut spool) = self.spooled() else { return Err(io::ErrorKind::WouldBlock.into()) };
+        match &mut *spool {
+            Some(spool) => spool.append(body),
+            none => none.insert(Spool::new(&self.patience.spool_directory)?).append(body),
+        }
+    }
+
+    /// Nobody will read the file any more: its room is free at once.
+    pub fn drop_spool(&self) {
+        if let Some(mut spool) = self.spooled() {
+            *spool = None;
+        }
+    }
+
     /// The response side, for a call from Python.
     pub(super) fn writing(&self) -> PyResult<MutexGuard<'_, Response>> {
         self.check_open()?;
@@ -226,6 +255,7 @@ impl Exchange {
     /// From now on nothing of the application reaches this connection.
     pub(super) fn end(&self) {
         self.state.store(ENDED, Ordering::Release);
+        self.drop_spool();
     }
 
     pub(super) fn is_expired(&self) -> bool {

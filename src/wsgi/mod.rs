@@ -19,6 +19,7 @@ mod record;
 mod request_id;
 mod response;
 mod serve;
+mod spool;
 mod start_response;
 mod text;
 
@@ -33,3 +34,4 @@ pub use record::Observers;
 pub use request_id::RequestIds;
 pub use response::Drained;
 pub use serve::Application;
+pub use spool::Spool;
