@@ -21,6 +21,10 @@ impl ClientSocket {
         Self { exchange, socket: OnceLock::new() }
     }
 
+    pub(super) fn is_made(&self) -> bool {
+        self.socket.get().is_some()
+    }
+
     /// A `socket.socket` on a duplicate of the descriptor: closing it leaves the connection to the server.
     fn socket<'a, 'py>(&'a self, py: Python<'py>) -> PyResult<&'a Bound<'py, PyAny>> {
         if self.socket.get().is_none() {
