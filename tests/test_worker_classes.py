@@ -175,11 +175,12 @@ def test_the_environ_says_whether_requests_run_together(servers_of, name: str) -
 
 
 @every
-def test_objects_of_an_ended_request_are_dead(servers_of, name: str) -> None:
+@pytest.mark.parametrize("what", ["input", "start", "write"])
+def test_objects_of_an_ended_request_are_dead(servers_of, name: str, what: str) -> None:
     server = servers_of(name)
-    fetch(server.address, "/threads/keeps")
+    fetch(server.address, f"/threads/keeps?{what}")
     said = fetch(server.address, "/threads/uses", method="POST", body=b"own").body
-    assert said.count(b"has ended") == 2 and said.endswith(b"b'own'")
+    assert said == b"the request this belongs to has ended; b'own'"
 
 
 @every
