@@ -13,6 +13,8 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 CLIPPY := cargo clippy --all-targets --quiet
 TEST_PYTHON := $(CURDIR)/$(TEST_VENV)/bin/python
 NATIVE := $(abspath $(or $(CARGO_TARGET_DIR),target))/debug/rwsgi
+FUZZ_TARGETS ?= head chunked connection proxy_protocol
+FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
 .PHONY: help build serve test lint format native rust-test python-test bench bench-instructions bench-balance bench-memory \
@@ -62,25 +64,28 @@ bench-balance: $(BENCH_VENV)/.built  ## how evenly workers share requests, how m
 bench-memory: $(BENCH_VENV)/.built  ## whether memory grows over a million requests (needs wrk)
 	$(BENCH_VENV)/bin/python benches/memory.py $(ARGS)
 
-fuzz: $(TEST_VENV)/.deps  ## fuzz the HTTP core, a minute for each target (needs cargo-fuzz)
-	$(TEST_VENV)/bin/python fuzz/seeds.py
-	for target in head chunked proxy_protocol connection; do \
-	  (cd fuzz && RUSTC_BOOTSTRAP=1 cargo fuzz run -s none $$target -- \
-	    -max_total_time=60 -max_len=4096 -print_final_stats=1) || exit 1; \
-	done
-
-differential: $(TEST_VENV)/.deps  ## compare what a million mutated streams come to with gunicorn's parser
-	$(TEST_VENV)/bin/python tests/differential.py
-
 soak: $(TEST_VENV)/.built  ## two minutes of reloads, upgrades, recycling and deaths under load, beside gunicorn
 	$(TEST_VENV)/bin/python benches/soak.py
+
+# What it instruments the code with is a switch that only nightly compilers take from everybody.
+fuzz:  ## fuzz the HTTP core, each target for FUZZ_SECONDS (60), from the corpus's seeds (needs cargo-fuzz)
+	$(PYTHON) fuzz/seeds.py
+	for target in $(FUZZ_TARGETS); do \
+	  mkdir -p fuzz/corpus/$$target; \
+	  RUSTC_BOOTSTRAP=1 cargo fuzz run -s none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+	    -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 || exit 1; \
+	done
+
+differential: $(TEST_VENV)/.deps  ## compare the HTTP core with gunicorn's parser over a million damaged streams
+	cargo build --quiet --no-default-features --example readings
+	$(TEST_VENV)/bin/python tests/differential/compare.py
 
 docs: $(TEST_VENV)/.built  ## write the generated pages of docs/ again
 	RWSGI_REGENERATE=1 cargo test --quiet --no-default-features settings_md
 	RWSGI_REGENERATE=1 $(TEST_VENV)/bin/pytest -q tests/test_migrating.py tests/test_corpus.py -k document
 
 clean:  ## remove everything the targets above made
-	rm -rf $(VENV) $(TEST_VENV) $(BENCH_VENV) target dist
+	rm -rf $(VENV) $(TEST_VENV) $(BENCH_VENV) target dist fuzz/target fuzz/corpus fuzz/seeds fuzz/artifacts
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

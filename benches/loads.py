@@ -45,7 +45,7 @@ class Load:
     app: str = HELLO
     fields: tuple[str, ...] = ()
     connections: int = 16
-    # More than one: only for the servers that have threads, unless `also_without_threads`.
+    # More than one: only for the servers that have threads or greenlets, unless `also_without_threads`.
     threads: int = 1
     also_without_threads: bool = False
     uploads: bool = False
@@ -82,6 +82,15 @@ LOADS = [
     Load("django", "Django, JSON", 28, "bench_django:app", needs="django"),
     Load(
         "sleep", "10 ms of sleep, 8 threads", 13, "bench_app:sleep", connections=32, threads=8, pictured=False
+    ),
+    Load(
+        "second",
+        "1 s of sleep, 50 at a time",
+        13,
+        "bench_app:second",
+        connections=50,
+        threads=50,
+        pictured=False,
     ),
     Load(
         "compute",

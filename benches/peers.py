@@ -35,9 +35,11 @@ class Peer:
     target: str = "{app}"
     # Answers one constant, whatever the request is.
     constant: bool = False
+    # Serves as many requests at a time as there are.
+    green: bool = False
 
     def takes(self, load: Load) -> bool:
-        able = load.threads == 1 or load.also_without_threads or bool(self.threaded)
+        able = load.threads == 1 or load.also_without_threads or bool(self.threaded) or self.green
         return able and (load.constant or not self.constant)
 
     def path(self) -> Path:
@@ -70,16 +72,18 @@ RWSGI = "-b 127.0.0.1:{port} -w 1 --worker-connections 2000 --log-level warning"
 GUNICORN = f"{RWSGI} --no-control-socket"
 
 
-def gunicorn(kind: str, threaded: str = "") -> Peer:
-    return Peer(f"gunicorn {kind}", "gunicorn", "gunicorn", f"-k {kind} {GUNICORN}", threaded)
+def gunicorn(kind: str, threaded: str = "", green: bool = False) -> Peer:
+    return Peer(f"gunicorn {kind}", "gunicorn", "gunicorn", f"-k {kind} {GUNICORN}", threaded, green=green)
 
 
 PEERS = [
     Peer("rwsgi sync", "rwsgi", "rwsgi", RWSGI),
     Peer("rwsgi gthread", "rwsgi", "rwsgi", f"-k gthread {RWSGI}", "--threads {threads}"),
+    Peer("rwsgi gevent", "rwsgi", "rwsgi", f"-k gevent {RWSGI}", green=True),
+    Peer("rwsgi eventlet", "eventlet", "rwsgi", f"-k eventlet {RWSGI}", green=True),
     gunicorn("sync"),
     gunicorn("gthread", "--threads {threads}"),
-    gunicorn("gevent"),
+    gunicorn("gevent", green=True),
     Peer(
         "granian",
         "granian",

@@ -1,30 +1,43 @@
-"""Seeds for the fuzzers: the streams of the request corpus, one file each.
-
-Owns nothing but fuzz/corpus/, which is not kept. Run by `make fuzz`.
-"""
-
-from __future__ import annotations
+"""Writes the seeds of each target from tests/corpus, in the layout of src/lib.rs: flags, cuts, stream."""
 
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "tests"))
+FUZZ = Path(__file__).parent
+sys.path[:0] = [str(FUZZ.parent / "tests"), str(FUZZ.parent / "tests/differential")]
 
-from corpus_cases import cases  # noqa: E402
+from corpus_cases import Case, cases  # noqa: E402
+from streams import flags_of  # noqa: E402
 
-# What each target reads before the stream itself.
-PREFIXES = {"head": b"", "chunked": b"\x80", "proxy_protocol": b"\x02\x80", "connection": b"\x00\x00\x80"}
+PROXY = ["auto", "v1", "v2"]
+
+
+def seed(target: str, case: Case) -> bytes | None:
+    settings = dict(setting.partition("=")[::2] for setting in case.policy)
+    cuts, data = 0x80 if "limit_request_body" in settings else 0, case.data
+    if target == "proxy_protocol":
+        if "proxy_protocol" not in settings:
+            return None
+        cuts = PROXY.index(settings["proxy_protocol"])
+    elif target == "chunked":
+        data = data.partition(b"\r\n\r\n")[2]
+        if "chunked" not in case.file and b"chunked" not in case.data:
+            return None
+    elif target == "connection":
+        cuts |= 0x40 if "trust_forwarded_header" in settings else 0
+        cuts |= 0x10 if settings.get("header_map") == "dangerous" else 0
+    return bytes([flags_of(case), cuts]) + data
 
 
 def main() -> None:
-    for target, prefix in PREFIXES.items():
-        folder = HERE / "corpus" / target
+    for target in ("head", "chunked", "connection", "proxy_protocol"):
+        folder = FUZZ / "seeds" / target
         folder.mkdir(parents=True, exist_ok=True)
         for number, case in enumerate(cases()):
-            stream = case.data.partition(b"\r\n\r\n")[2] if target == "chunked" else case.data
-            (folder / f"seed-{number}").write_bytes(prefix + stream)
+            data = seed(target, case)
+            # Long cases are long by repetition, which a fuzzer does not need.
+            if data is not None and len(data) < 4096:
+                (folder / f"{case.file}-{number}").write_bytes(data)
 
 
-if __name__ == "__main__":
-    main()
+main()

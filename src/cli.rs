@@ -200,6 +200,7 @@ fn check(py: Python<'_>, settings: Settings, objects: Objects, served: &Served) 
     let logs = Logs::open(&settings, None).map_err(Refusal::new)?;
     let settings = Arc::new(settings);
     Context::new(py, &settings, &logs, objects, served)?;
+    worker::patch(py, &settings).map_err(Refusal::new)?;
     let app = served.load(py, &settings).map_err(|error| Refusal::new(error.report()))?;
     let spec = served.name(py, &settings);
     let kind = app::describe(py, &spec, &app);
@@ -303,7 +304,8 @@ fn preload(
     if !settings.mechanics.preload_app {
         return Ok(None);
     }
-    worker::patch(py, settings);
+    // What keeps the class from working is the first worker's to tell.
+    let _ = worker::patch(py, settings);
     let begun = clock::monotonic();
     let app = served.load(py, settings).inspect_err(LoadError::log)?;
     introduce(py, &served.name(py, settings), &app, begun);

@@ -1,7 +1,7 @@
 //! What holds for every connection, whatever its bytes: the reader never panics, is never swayed by how bytes were split, says
-//! again what was encoded, and ends each request where a strict and naive reader of its own (`naive` below) ends it. Inputs
+//! again what was encoded, and ends each request where a strict and naive reader of its own (`transcript::naive`) ends it. Inputs
 //! are drawn by proptest, from rubbish and from what is nearly a request. Must never share code with src/http.
-//! Read next: transcript/mod.rs, then http_corpus.rs for known cases.
+//! Read next: transcript/mod.rs, then http_corpus.rs for known cases; fuzz/ draws inputs by coverage.
 
 #![allow(clippy::unwrap_used)]
 
@@ -15,7 +15,7 @@ use proptest::sample::select;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use rwsgi::http::{Connection, HeaderMap, Leniency, Policy, ResponseHead};
-use transcript::{Appetite, Peer, escape, run};
+use transcript::{Appetite, Peer, escape, naive, run};
 
 fn policies() -> impl Strategy<Value = Policy> {
     let leniency = any::<[bool; 5]>().prop_map(|[folding, spaces, method, version, casefold]| Leniency {
@@ -237,104 +237,7 @@ fn the_streams_that_are_drawn_are_neither_all_good_nor_all_bad() {
 
 /// The method, target and body of each request that the reader served to its end.
 fn readings(input: &[u8]) -> Vec<naive::Request> {
-    let mut found = Vec::new();
-    let mut head = None;
-    let mut body = String::new();
-    for line in transcript(&Policy::default(), &[input], Appetite::AtOnce) {
-        let mut words = line.splitn(4, ' ');
-        match words.next().unwrap() {
-            "head" => head = Some((words.next().unwrap().to_owned(), words.next().unwrap().to_owned())),
-            "body" => body = line.split_once(' ').unwrap().1.to_owned(),
-            "end" => {
-                let (method, target) = head.take().unwrap();
-                found.push((method, target, std::mem::take(&mut body)));
-            }
-            _ => {}
-        }
-    }
-    found
-}
-
-/// Another reader, as simple as one can be written that believes nothing: it looks only at whole streams.
-mod naive {
-    use super::transcript::escape;
-
-    /// Method, target and body.
-    pub(crate) type Request = (String, String, String);
-
-    pub(crate) fn requests(mut input: &[u8]) -> Vec<Request> {
-        let mut found = Vec::new();
-        while let Some((request, rest)) = request(input) {
-            found.push(request);
-            input = rest;
-        }
-        found
-    }
-
-    fn split<'a>(input: &'a [u8], at: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
-        let place = input.windows(at.len()).position(|window| window == at)?;
-        Some((&input[..place], &input[place + at.len()..]))
-    }
-
-    fn request(input: &[u8]) -> Option<(Request, &[u8])> {
-        let input = input.strip_prefix(b"\r\n").unwrap_or(input);
-        let (head, rest) = split(input, b"\r\n\r\n")?;
-        let head = head.iter().map(|byte| char::from(*byte)).collect::<String>();
-        let mut lines = head.split("\r\n");
-        let [method, target, version] = lines.next()?.split(' ').collect::<Vec<_>>()[..] else { return None };
-        let (mut length, mut codings) = (None, Vec::new());
-        for line in lines {
-            let (name, value) = line.split_once(':')?;
-            if line.contains(['\r', '\n', '\0']) || name.contains([' ', '\t']) {
-                return None;
-            }
-            let value = value.trim_matches([' ', '\t']);
-            match name.to_ascii_lowercase().as_str() {
-                "content-length" if length.is_none() => length = Some(value.to_owned()),
-                "content-length" => return None,
-                "transfer-encoding" => {
-                    codings.extend(value.split(',').map(|coding| coding.trim().to_owned()))
-                }
-                _ => {}
-            }
-        }
-        let (body, rest) = match (length, codings.last()) {
-            (None, None) => (vec![], rest),
-            (Some(length), None) => {
-                let digits = !length.is_empty() && length.chars().all(|digit| digit.is_ascii_digit());
-                let (body, rest) = rest.split_at_checked(length.parse().ok().filter(|_| digits)?)?;
-                (body.to_vec(), rest)
-            }
-            (None, Some(last)) if last.eq_ignore_ascii_case("chunked") && version != "HTTP/1.0" => {
-                chunked(rest)?
-            }
-            _ => return None,
-        };
-        Some(((method.to_owned(), escape(target.as_bytes()), escape(&body)), rest))
-    }
-
-    fn chunked(mut rest: &[u8]) -> Option<(Vec<u8>, &[u8])> {
-        let mut body = Vec::new();
-        loop {
-            let (line, after) = split(rest, b"\r\n")?;
-            let digits = line.split(|byte| *byte == b';').next()?.to_vec();
-            let digits = String::from_utf8(digits).ok()?;
-            let size = usize::from_str_radix(digits.trim_end_matches([' ', '\t']), 16).ok()?;
-            if size == 0 {
-                break rest = after;
-            }
-            let (data, after) = after.split_at_checked(size)?;
-            body.extend_from_slice(data);
-            rest = after.strip_prefix(b"\r\n")?;
-        }
-        loop {
-            let (line, after) = split(rest, b"\r\n")?;
-            rest = after;
-            if line.is_empty() {
-                return Some((body, rest));
-            }
-        }
-    }
+    naive::told(&transcript(&Policy::default(), &[input], Appetite::AtOnce))
 }
 
 /// A request that is legal beyond doubt, and how it is to be sent.

@@ -9,7 +9,12 @@ from client import Connection, encode, fetch
 from server import Running
 
 TOLD = "(max_waiting_requests): answered 503 to"
-CLASSES = pytest.mark.parametrize("threads", [1, 2], ids=["sync", "gthread"])
+
+# Where two requests at a time are greenlets.
+GREEN = ("-k", "gevent", "--worker-connections", "2")
+CLASSES = pytest.mark.parametrize(
+    ("threads", "flags"), [(1, ()), (2, ()), (2, GREEN)], ids=["sync", "gthread", "gevent"]
+)
 
 
 @pytest.fixture
@@ -38,8 +43,8 @@ def release(directory: Path, threads: int) -> None:
 
 
 @CLASSES
-def test_those_beyond_the_bound_are_told(busy, threads: int) -> None:
-    with busy(threads, "--max-waiting-requests", "2") as server, ExitStack() as stack:
+def test_those_beyond_the_bound_are_told(busy, threads: int, flags: tuple[str, ...]) -> None:
+    with busy(threads, *flags, "--max-waiting-requests", "2") as server, ExitStack() as stack:
         waiting = [stack.enter_context(Connection(server.address)) for _ in range(2)]
         for client in waiting:
             client.send(encode("GET", "/free"))
@@ -56,8 +61,9 @@ def test_those_beyond_the_bound_are_told(busy, threads: int) -> None:
 
 
 @CLASSES
-def test_a_body_is_taken_before_its_client_is_told(busy, threads: int) -> None:
-    with busy(threads, "--max-waiting-requests", "1") as server, Connection(server.address) as waiting:
+def test_a_body_is_taken_before_its_client_is_told(busy, threads: int, flags: tuple[str, ...]) -> None:
+    waits = ("--max-waiting-requests", "1")
+    with busy(threads, *flags, *waits) as server, Connection(server.address) as waiting:
         waiting.send(encode("GET", "/free"))
         body = b"x" * 3_000_000
         request = encode("POST", "/free", ("Content-Length", str(len(body))), body=body)
@@ -90,10 +96,10 @@ def test_a_stop_answers_those_that_wait(busy) -> None:
 
 
 @CLASSES
-def test_an_idle_sibling_serves(serve, tmp_path: Path, threads: int) -> None:
+def test_an_idle_sibling_serves(serve, tmp_path: Path, threads: int, flags: tuple[str, ...]) -> None:
     """A busy worker leaves it the queue: what it took itself would wait for a thread that does not come."""
     arguments = ("-w", "2", "--threads", str(threads), "--max-waiting-requests", "1")
-    server = serve(*arguments, app="stuck:app", env={"RELEASES": str(tmp_path)})
+    server = serve(*arguments, *flags, app="stuck:app", env={"RELEASES": str(tmp_path)})
     server.wait_workers(2)
     with ExitStack() as stack:
         # One thread is left to spare.

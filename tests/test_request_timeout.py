@@ -7,7 +7,11 @@ from client import Connection, Truncated, encode, fetch
 from server import Running, eventually
 
 LATE = "Request has been in the application for"
-CLASSES = pytest.mark.parametrize("threads", [("-k", "sync"), ("--threads", "2")], ids=["sync", "gthread"])
+CLASSES = pytest.mark.parametrize(
+    "threads",
+    [("-k", "sync"), ("-k", "gthread", "--threads", "2"), ("-k", "gevent")],
+    ids=["sync", "gthread", "gevent"],
+)
 
 
 @pytest.fixture

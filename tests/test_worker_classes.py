@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from client import Connection, chunked, encode, fetch
-from server import Running, eventually
+from server import APPS, Running, eventually
 
 CLASSES = {
     "gthread": ("-k", "gthread", "--threads", "8"),
@@ -175,11 +175,12 @@ def test_the_environ_says_whether_requests_run_together(servers_of, name: str) -
 
 
 @every
-def test_objects_of_an_ended_request_are_dead(servers_of, name: str) -> None:
+@pytest.mark.parametrize("what", ["input", "start", "write"])
+def test_objects_of_an_ended_request_are_dead(servers_of, name: str, what: str) -> None:
     server = servers_of(name)
-    fetch(server.address, "/threads/keeps")
+    fetch(server.address, f"/threads/keeps?{what}")
     said = fetch(server.address, "/threads/uses", method="POST", body=b"own").body
-    assert said.count(b"has ended") == 2 and said.endswith(b"b'own'")
+    assert said == b"the request this belongs to has ended; b'own'"
 
 
 @every
@@ -206,7 +207,7 @@ def test_int_ends_a_worker_at_once(serve, name: str) -> None:
         began = time.monotonic()
         assert server.stop(signal.SIGINT) == 0
     assert time.monotonic() - began < 10
-    assert "Traceback" not in server.stderr
+    assert "Worker exiting" in server.stderr
 
 
 @every
@@ -273,7 +274,7 @@ def test_reload(serve, tmp_path, name: str) -> None:
     source = tmp_path / "edited.py"
     text = "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'{}']\n"
     source.write_text(text.format("old"))
-    server = serve(*CLASSES[name], "--reload", app="edited:app", cwd=tmp_path)
+    server = serve(*CLASSES[name], "--reload", "--pythonpath", str(APPS), app="edited:app", cwd=tmp_path)
     assert fetch(server.address).body == b"old"
     source.write_text(text.format("newer"))
     server.wait_log("Worker reloading")
@@ -420,6 +421,17 @@ def test_a_class_that_cannot_be_used_keeps_the_server_from_starting(run, path: s
     status, _, stderr = run("-k", path, "-b", "127.0.0.1:0", "hello:app")
     assert status == 3
     assert said in stderr
+
+
+@green
+@pytest.mark.parametrize("flags", [(), ("--preload",), ("--check-config",)], ids=["", "preload", "check"])
+def test_a_package_that_is_missing_is_told_in_a_line(run, tmp_path, name: str, flags: tuple[str, ...]) -> None:
+    (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError(\"No module named '{name}'\", name='{name}')")
+    path = {"PYTHONPATH": str(tmp_path)}
+    status, _, stderr = run("-k", name, "-b", "127.0.0.1:0", *flags, "hello:app", env=path)
+    assert status == (1 if flags == ("--check-config",) else 3)
+    assert stderr.count(f"the worker class {name} needs a package: pip install 'rwsgi[{name}]'") == 1
+    assert "Traceback" not in stderr
 
 
 def test_a_class_that_fails_while_it_serves_is_told_and_replaced(serve) -> None:

@@ -54,6 +54,11 @@ def sleep(environ, start_response):
     return hello(environ, start_response)
 
 
+def second(environ, start_response):
+    time.sleep(1)
+    return hello(environ, start_response)
+
+
 def compute(environ, start_response):
     for _ in range(STEPS):
         pass

@@ -138,7 +138,7 @@ mod tests {
         let writer = seats.take(1).unwrap();
         seats.occupy(1, 100);
         writer.set_stage(Stage::Ready);
-        writer.serve(0, "GET", b"/report", Duration::from_secs(10));
+        writer.serve(0, b"GET", b"/report", Duration::from_secs(10));
         let beats = seats.beats(Duration::from_millis(22_400));
         assert!(beats[0].ready);
         assert_eq!(beats[0].serving.as_deref(), Some("GET /report for 12.4 s"));
@@ -157,7 +157,7 @@ mod tests {
             let writer = seats.take(age).unwrap();
             seats.occupy(age, 100 + age as i32);
             for _ in 0..age {
-                writer.serve(0, "GET", b"/", Duration::ZERO);
+                writer.serve(0, b"GET", b"/", Duration::ZERO);
                 writer.idle(0, Duration::from_millis(3));
                 assert!(seats.totals().requests > last);
                 last = seats.totals().requests;

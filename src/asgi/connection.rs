@@ -105,7 +105,7 @@ pub(super) struct Exchange {
     /// The application has given its whole response.
     pub complete: bool,
     pub error_status: Option<u16>,
-    pub id: Option<Box<str>>,
+    pub id: Option<Arc<str>>,
     /// Whom the proxy speaks for in a field.
     pub client: Option<Client>,
     pub seen: Option<Py<Request>>,

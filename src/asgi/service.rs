@@ -76,7 +76,6 @@ impl Service {
         parts: Parts,
     ) -> PyResult<Arc<Self>> {
         let py = event_loop.py();
-        keep_memory();
         Ok(Arc::new(Self {
             scopes: Scopes::new(py, &parts.policy, &parts.root_path, state)?,
             parts,
@@ -169,11 +168,4 @@ impl Service {
     fn tasks(&self) -> MutexGuard<'_, HashMap<u64, Task>> {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Bodies come and go as large blocks at the end of the heap, which the C library gives back to the kernel each time, for
-/// the next one to be made of new pages. From the first large block on that was freed it keeps as much (mallopt(3),
-/// M_MMAP_THRESHOLD).
-fn keep_memory() {
-    drop(std::hint::black_box(Vec::<u8>::with_capacity(1 << 20)));
 }

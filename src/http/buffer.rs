@@ -1,4 +1,5 @@
-//! The receive buffer of one connection: head, unread input and room for more in one allocation, reused for ever.
+//! The receive buffer of one connection: head, unread input and room for more in one allocation, which is the connection's
+//! own and reused for ever, or one that the driver lends it.
 //!
 //! ```text
 //!   | stale | head (kept while a request is in hand) | taken | unread | room |
@@ -20,9 +21,36 @@ pub(crate) struct ReceiveBuffer {
     kept: usize,
     at: usize,
     end: usize,
+    /// `bytes` belongs to the driver.
+    lent: bool,
 }
 
 impl ReceiveBuffer {
+    /// Receives into `bytes`, if the connection has no buffer; else they are handed back.
+    pub(crate) fn lend(&mut self, bytes: Vec<u8>) -> Option<Vec<u8>> {
+        if !self.bytes.is_empty() {
+            return Some(bytes);
+        }
+        *self = Self { bytes, lent: true, ..Self::default() };
+        None
+    }
+
+    /// What was lent, if it is still in use. What is needed of its bytes moves to a buffer of the connection's own.
+    pub(crate) fn give_back(&mut self) -> Option<Vec<u8>> {
+        if !std::mem::take(&mut self.lent) {
+            return None;
+        }
+        let own = [self.head(), self.unread()].concat();
+        (self.base, self.at, self.end) = (0, self.kept, own.len());
+        Some(std::mem::replace(&mut self.bytes, own))
+    }
+
+    /// The same where the connection is over.
+    pub(crate) fn forget(&mut self) -> Option<Vec<u8>> {
+        let forgotten = std::mem::take(self);
+        forgotten.lent.then_some(forgotten.bytes)
+    }
+
     /// Room for at least `min` bytes.
     pub(crate) fn spare(&mut self, min: usize) -> &mut [u8] {
         let min = min.max(1);
@@ -43,6 +71,8 @@ impl ReceiveBuffer {
         }
         if self.room() < min {
             let size = self.end.saturating_add(min).next_power_of_two().max(FIRST);
+            // Too large for what was lent: the allocation is the connection's from now on.
+            self.lent = false;
             self.bytes.resize(size, 0);
         }
     }
@@ -65,8 +95,13 @@ impl ReceiveBuffer {
         self.end = self.end.saturating_add(n).min(self.bytes.len());
     }
 
+    /// Of its own: what is lent is counted by who lends it.
     pub(crate) fn allocated(&self) -> usize {
-        self.bytes.len()
+        if self.lent { 0 } else { self.bytes.len() }
+    }
+
+    pub(crate) fn is_absent(&self) -> bool {
+        self.bytes.is_empty()
     }
 
     /// Received and not yet taken.
@@ -100,7 +135,7 @@ impl ReceiveBuffer {
 
     /// Gives back what is not needed while no more is read.
     pub(crate) fn shrink(&mut self) {
-        if self.at == self.end && self.bytes.len() > KEEP {
+        if self.at == self.end && self.allocated() > KEEP {
             self.bytes = self.head().to_vec();
             (self.base, self.at, self.end) = (0, self.kept, self.kept);
         }
@@ -112,7 +147,7 @@ impl ReceiveBuffer {
         self.base = self.at;
         if self.at == self.end {
             (self.base, self.at, self.end) = (0, 0, 0);
-            if self.bytes.len() > KEEP {
+            if self.allocated() > KEEP {
                 self.bytes = Vec::new();
             }
         }
@@ -158,5 +193,42 @@ mod tests {
         buffer.take(4);
         buffer.release();
         assert!(buffer.bytes.len() <= KEEP);
+    }
+
+    #[test]
+    fn what_is_lent_comes_back_and_loses_nothing() {
+        let mut buffer = ReceiveBuffer::default();
+        assert!(buffer.lend(vec![0; KEEP * 2]).is_none());
+        assert!(buffer.lend(vec![1]).is_some(), "it has one");
+        receive(&mut buffer, b"stalehead and more");
+        buffer.take(5);
+        buffer.keep(4);
+        buffer.take(1);
+        assert_eq!(buffer.allocated(), 0);
+        assert_eq!(buffer.give_back().map(|lent| lent.len()), Some(KEEP * 2));
+        assert_eq!((buffer.head(), buffer.unread()), (&b"head"[..], &b"and more"[..]));
+        receive(&mut buffer, b" of it");
+        assert_eq!((buffer.head(), buffer.unread()), (&b"head"[..], &b"and more of it"[..]));
+        assert!(buffer.give_back().is_none(), "that is its own");
+        buffer.take(14);
+        buffer.release();
+        buffer.forget();
+        assert!(buffer.is_absent());
+    }
+
+    #[test]
+    fn what_is_lent_and_becomes_too_small_is_kept() {
+        let mut buffer = ReceiveBuffer::default();
+        buffer.lend(vec![0; 4096]);
+        receive(&mut buffer, &[b'x'; 5000]);
+        assert!(buffer.give_back().is_none() && buffer.allocated() >= 5000);
+        assert_eq!(buffer.unread(), [b'x'; 5000]);
+        assert!(buffer.forget().is_none());
+        buffer.lend(vec![0; KEEP * 2]);
+        receive(&mut buffer, b"x");
+        buffer.take(1);
+        buffer.release();
+        assert!(buffer.give_back().is_some_and(|lent| lent.len() == KEEP * 2));
+        assert!(buffer.is_absent(), "an idle connection has none");
     }
 }

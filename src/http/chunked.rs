@@ -9,7 +9,7 @@
 
 use super::error::{Detail, PeerError};
 use super::field::{self, trim, trim_end};
-use super::policy::{Leniency, Policy};
+use super::policy::{HeaderMap, Leniency, Policy};
 use super::target::hex_digit;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub(crate) struct ChunkDecoder {
     trailers_limit: usize,
     body_limit: u64,
     leniency: Leniency,
+    /// If names with an underscore are refused.
+    underscores_refused: bool,
 }
 
 impl ChunkDecoder {
@@ -43,6 +45,7 @@ impl ChunkDecoder {
             trailers_limit: policy.fields_limit(),
             body_limit: policy.body_limit(),
             leniency: policy.leniency,
+            underscores_refused: policy.header_map == HeaderMap::Refuse,
             ..Self::default()
         }
     }
@@ -173,9 +176,22 @@ impl ChunkDecoder {
         Ok(Stage::Data(size))
     }
 
-    /// RFC 9110 section 6.5.1: no trailer may change routing, framing, authentication or what the content is. `false` if `line` goes on with the
-    /// trailer before it.
+    /// `false` if `line` goes on with the trailer before it.
     fn check_trailer(&mut self, count: usize, line: &[u8]) -> Result<bool, PeerError> {
+        if count > 0 && matches!(line.first(), Some(b' ' | b'\t')) {
+            return self.check_folded(line).map(|()| false);
+        }
+        if count >= self.trailers_limit {
+            return Err(PeerError::TooManyFields);
+        }
+        self.check_trailer_name(field::parse(line, self.leniency)?.name.as_bytes())?;
+        self.trailer = line.len();
+        Ok(true)
+    }
+
+    /// RFC 9110 section 6.5.1: no trailer may change routing, framing, authentication or what the content is. The rule for
+    /// underscores in fields is one for trailers.
+    fn check_trailer_name(&self, name: &[u8]) -> Result<(), PeerError> {
         const FORBIDDEN: [&[u8]; 7] = [
             b"host",
             b"content-length",
@@ -185,18 +201,11 @@ impl ChunkDecoder {
             b"authorization",
             b"te",
         ];
-        if count > 0 && matches!(line.first(), Some(b' ' | b'\t')) {
-            return self.check_folded(line).map(|()| false);
-        }
-        if count >= self.trailers_limit {
-            return Err(PeerError::TooManyFields);
-        }
-        let name = field::parse(line, self.leniency)?.name.as_bytes();
-        if FORBIDDEN.iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden)) {
+        let is_forbidden = FORBIDDEN.iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden));
+        if is_forbidden || (self.underscores_refused && field::has_underscore(name)) {
             return Err(PeerError::FieldName(Detail::upper(name)));
         }
-        self.trailer = line.len();
-        Ok(true)
+        Ok(())
     }
 
     fn check_folded(&mut self, line: &[u8]) -> Result<(), PeerError> {

@@ -84,7 +84,12 @@ impl<'a> Head<'a> {
 
     pub fn method(&self) -> &'a str {
         // The parser let only token bytes pass, which are ASCII.
-        std::str::from_utf8(self.ranges.method.of(self.bytes)).unwrap_or_default()
+        std::str::from_utf8(self.method_bytes()).unwrap_or_default()
+    }
+
+    /// The same, unchecked.
+    pub fn method_bytes(&self) -> &'a [u8] {
+        self.ranges.method.of(self.bytes)
     }
 
     /// The request-target as it was sent.

@@ -126,15 +126,35 @@ impl HeadParser {
         let at = |field: Option<&Header<'_>>| {
             field.map_or(end, |field| field.name.as_ptr().addr().wrapping_sub(head.as_ptr().addr()))
         };
-        self.pass_line(head, at(request.headers.first()))?;
+        let is_small = self.is_small(len, request.headers.len());
+        self.pass_parsed(head, at(request.headers.first()), is_small)?;
         self.take_request_line(head, &parts_of(&request))?;
         let mut fields = request.headers.iter();
         while let Some(field) = fields.next() {
-            self.pass_line(head, at(fields.as_slice().first()))?;
+            self.pass_parsed(head, at(fields.as_slice().first()), is_small)?;
             self.take_field(head, field)?;
         }
-        self.pass_line(head, len)?;
+        self.pass_parsed(head, len, is_small)?;
         Ok(true)
+    }
+
+    /// Whether no limit can be passed by a head of so many bytes and fields.
+    fn is_small(&self, len: usize, fields: usize) -> bool {
+        let Limits { request_line, field_size, .. } = self.limits;
+        len <= request_line.min(field_size).min(HEAD_MAX) && fields <= self.limits.fields
+    }
+
+    /// As `pass_line`, for a line that httparse found, and so is no empty one but at the end.
+    #[inline(always)]
+    fn pass_parsed(&mut self, head: &[u8], end: usize, is_small: bool) -> Result<(), PeerError> {
+        if !is_small {
+            return self.pass_line(head, end).map(drop);
+        }
+        if head.get(end.wrapping_sub(2)) != Some(&b'\r') {
+            return Err(self.bare_lf());
+        }
+        self.line_at = end;
+        Ok(())
     }
 
     /// Judges the line that ends before `end`, and goes behind it.

@@ -20,8 +20,20 @@ pub(crate) fn is_host_and_port(target: &[u8]) -> bool {
     parts(target).is_some_and(|(_, port)| port.is_some_and(|port| !port.is_empty()))
 }
 
-/// Host and port of a valid authority without user information, with a host in it.
+/// Host and port of a valid authority without user information, with a host in it. Nearly all hosts are letters and digits,
+/// which cost one look each.
 fn parts(authority: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
+    let end = authority.iter().position(|&byte| !is_usual(byte)).unwrap_or(authority.len());
+    match authority.split_at_checked(end)? {
+        ([_, ..], []) => Some((authority, None)),
+        (host @ [_, ..], [b':', port @ ..]) => is_port(port).then_some((host, Some(port))),
+        _ => unusual_parts(authority),
+    }
+}
+
+/// The same where there is an escape or a bracket.
+#[cold]
+fn unusual_parts(authority: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
     let end = match authority {
         [b'[', ..] => memchr::memchr(b']', authority)?.checked_add(1)?,
         _ => memchr::memchr(b':', authority).unwrap_or(authority.len()),
@@ -55,13 +67,17 @@ static USUAL: [bool; 256] = {
     table
 };
 
+fn is_usual(byte: u8) -> bool {
+    USUAL.get(usize::from(byte)) == Some(&true)
+}
+
 /// `reg-name`, but not an empty one; IPv4 addresses look like names.
 fn is_name(host: &[u8]) -> bool {
     let mut rest = host;
     while let [byte, after @ ..] = rest {
         rest = match (byte, after) {
             (b'%', [high, low, after @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => after,
-            _ if USUAL.get(usize::from(*byte)) == Some(&true) => after,
+            _ if is_usual(*byte) => after,
             _ => return false,
         };
     }
@@ -81,10 +97,15 @@ fn is_literal(literal: &[u8]) -> bool {
     std::str::from_utf8(literal).is_ok_and(|literal| literal.parse::<Ipv6Addr>().is_ok())
 }
 
-/// Digits, or nothing, which is the scheme's own port.
+/// A number of 16 bits in digits, or nothing, which is the scheme's own port.
 fn is_port(port: &[u8]) -> bool {
-    let number = std::str::from_utf8(port).ok().and_then(|port| port.parse::<u16>().ok());
-    port.is_empty() || (port.iter().all(u8::is_ascii_digit) && number.is_some())
+    let mut number = 0_u32;
+    port.iter().all(|byte| {
+        let digit = u32::from(byte.wrapping_sub(b'0'));
+        // It cannot wrap: what was here before had 16 bits.
+        number = number.wrapping_mul(10).wrapping_add(digit);
+        digit <= 9 && number <= u32::from(u16::MAX)
+    })
 }
 
 #[cfg(test)]

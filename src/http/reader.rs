@@ -116,15 +116,38 @@ impl RequestReader {
         self.input.spare(min)
     }
 
+    /// Behind a fault, bytes are not taken: a body that was cut off does not go on.
     pub fn filled(&mut self, n: usize) {
-        self.input.filled(n);
+        if self.fault.is_none() {
+            self.input.filled(n);
+        }
+    }
+
+    /// Whether it has no buffer to receive into, so that [`Self::lend`] spares it to make one.
+    pub fn lacks_buffer(&self) -> bool {
+        self.input.is_absent()
+    }
+
+    /// Receives into `bytes`, which are initialised, unless it has a buffer: then they are handed back.
+    pub fn lend(&mut self, bytes: Vec<u8>) -> Option<Vec<u8>> {
+        self.input.lend(bytes)
+    }
+
+    /// What was lent, unless it became too small. The request stays as it is.
+    pub fn give_back(&mut self) -> Option<Vec<u8>> {
+        self.input.give_back()
+    }
+
+    /// What was lent, where nobody will want the request again.
+    pub fn forget(&mut self) -> Option<Vec<u8>> {
+        self.input.forget()
     }
 
     pub fn receive(&mut self, bytes: &[u8]) {
         if let Some(room) = self.input.spare(bytes.len()).get_mut(..bytes.len()) {
             room.copy_from_slice(bytes);
         }
-        self.input.filled(bytes.len());
+        self.filled(bytes.len());
     }
 
     /// The peer will send no more.

@@ -34,7 +34,8 @@ pub(crate) fn check<'a>(
     leniency: Leniency,
 ) -> Result<Parts<'a>, PeerError> {
     check_method(method, leniency)?;
-    let printable = !target.is_empty() && target.iter().all(u8::is_ascii_graphic);
+    // Without a way out of the loop, many bytes are looked at together.
+    let printable = target.iter().fold(!target.is_empty(), |yes, byte| yes & byte.is_ascii_graphic());
     let parts = if printable { split_target(method, target, leniency) } else { None };
     parts.ok_or_else(|| refusal(line, method, target))
 }

@@ -96,7 +96,7 @@ impl ResponseWriter {
     pub fn begin(&mut self, head: &Head<'_>, allow_keep_alive: bool) {
         self.await_request();
         self.version = head.version();
-        self.head_request = head.method() == "HEAD";
+        self.head_request = head.method_bytes() == b"HEAD";
         self.persistent = allow_keep_alive && head.keep_alive();
     }
 

@@ -1,6 +1,7 @@
 //! An accepted connection: non-blocking by nature, with waits that have an end.
 //!
-//! Every call is one system call, retried on EINTR. What blocks says so in its name.
+//! Every call is one system call, retried on EINTR. What blocks says so in its name: reads and writes do not, even while an
+//! application that was lent the socket has made it a blocking one.
 
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
@@ -8,6 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::sockopt::TcpNoDelay;
 use nix::sys::socket::{ControlMessage, MsgFlags, Shutdown, recv, send, sendmsg, setsockopt, shutdown};
@@ -65,7 +67,7 @@ impl Stream {
     /// Reads what is there: `None` when nothing is, `Some(0)` at the end.
     pub fn read(&self, into: &mut [u8]) -> io::Result<Option<usize>> {
         loop {
-            match recv(self.fd(), into, MsgFlags::empty()) {
+            match recv(self.fd(), into, MsgFlags::MSG_DONTWAIT) {
                 Ok(count) => return Ok(Some(count)),
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => return Ok(None),
@@ -103,6 +105,12 @@ impl Stream {
     /// Bytes that were written and that the peer has not taken.
     pub fn unsent(&self) -> usize {
         crate::sys::send_queue::unsent(&self.socket)
+    }
+
+    /// Sending files cannot be told not to block but by the socket's own mode.
+    pub fn stop_blocking(&self) {
+        // It fails for no socket that is open.
+        let _ = fcntl(&self.socket, FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
     }
 
     /// Tells the peer that nothing more will come, while reading goes on.
@@ -159,7 +167,7 @@ fn write_pieces(socket: BorrowedFd<'_>, pieces: &[&[u8]], flags: MsgFlags) -> io
 }
 
 fn flags(more: bool) -> MsgFlags {
-    let quiet = MsgFlags::MSG_NOSIGNAL;
+    let quiet = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
     #[cfg(target_os = "linux")]
     if more {
         return quiet | MsgFlags::from_bits_retain(nix::libc::MSG_MORE);

@@ -10,6 +10,7 @@ pub mod config_file;
 mod definitions;
 pub mod draft;
 pub mod failure;
+pub mod frames;
 pub mod hint;
 pub mod hooks;
 pub mod loggers;

@@ -26,7 +26,10 @@ pub struct Latencies {
 
 impl Histogram {
     pub(super) fn count(&self, took: Duration) {
-        let index = BOUNDS.partition_point(|bound| Duration::from_millis(*bound) < took);
+        // Most are in the first bucket.
+        let is_short = BOUNDS.first().is_some_and(|bound| took <= Duration::from_millis(*bound));
+        let longer = |bound: &u64| Duration::from_millis(*bound) < took;
+        let index = if is_short { 0 } else { BOUNDS.partition_point(longer) };
         if let Some(bucket) = self.buckets.get(index) {
             increase(bucket, 1);
         }

@@ -5,6 +5,8 @@
 //! number from here as a hint, never as an index or a length it did not check.
 
 mod latency;
+mod loads;
+mod share;
 mod slot;
 
 use std::io;
@@ -15,13 +17,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::sys::shared::{Shareable, SharedMap};
 
 pub use latency::Latencies;
+pub use share::{Balance, Place, is_clearly_more, place};
 pub use slot::{Serving, SlotView, SlotWriter, Stage};
 
 /// Workers that can exist at one time, of all generations. Pages of unused slots are never touched.
 pub const SLOTS: usize = 1024;
 
 /// Raised when the meaning of a field changes: a program of another version must not read this one's board.
-pub const LAYOUT: u32 = 3;
+pub const LAYOUT: u32 = 4;
 
 struct Board {
     /// The generation whose boot failure has been told, so that it is told once however many workers meet it.
@@ -30,6 +33,7 @@ struct Board {
     noticed: AtomicU32,
     /// The service ends: what is queued on the sockets is to be answered.
     draining: AtomicU32,
+    loads: loads::Loads,
     slots: [slot::Slot; SLOTS],
 }
 
@@ -70,6 +74,7 @@ impl Scoreboard {
     pub fn clear(&self, index: usize) {
         if let Some(slot) = self.board.slots.get(index) {
             slot.clear();
+            self.board.loads.show(index, None);
         }
     }
 
@@ -104,6 +109,11 @@ impl Scoreboard {
         others.into_iter().any(|(_, slot)| slot.accepts())
     }
 
+    /// Connections of those who accept, but for slot `own`.
+    fn loads_of_others(&self, own: usize) -> impl Iterator<Item = (usize, u32)> {
+        self.board.loads.shown().filter(move |(index, _)| *index != own)
+    }
+
     fn slot(&self, index: usize) -> Option<&slot::Slot> {
         self.board.slots.get(index)
     }
@@ -122,7 +132,7 @@ mod tests {
         writer.set_stage(Stage::Ready);
         writer.beat(Duration::from_millis(1500));
         writer.introduce(1234, 7);
-        writer.serve(0, "GET", b"/report", Duration::from_millis(1400));
+        writer.serve(0, b"GET", b"/report", Duration::from_millis(1400));
         let view = board.view(3);
         assert_eq!(view.stage, Stage::Ready);
         assert_eq!(view.beat, Duration::from_millis(1500));
@@ -141,7 +151,7 @@ mod tests {
     fn a_long_or_hostile_request_line_is_cut_and_made_printable() {
         let board = Scoreboard::new().unwrap();
         let writer = board.writer(0).unwrap();
-        writer.serve(0, "GET", &[b'\x1b'; 5000], Duration::ZERO);
+        writer.serve(0, b"GET", &[b'\x1b'; 5000], Duration::ZERO);
         let request = board.view(0).serving.remove(0).request;
         assert!(request.len() <= slot::REQUEST_BYTES);
         assert!(request.bytes().all(|byte| (0x20..0x7f).contains(&byte)));
@@ -166,11 +176,26 @@ mod tests {
         own.set_stage(Stage::Ready);
         assert!(!own.sibling_is_free(2, Duration::ZERO));
         other.set_stage(Stage::Ready);
-        other.serve(0, "GET", b"/", Duration::ZERO);
+        other.serve(0, b"GET", b"/", Duration::ZERO);
         assert!(own.sibling_is_free(2, Duration::ZERO) && !own.sibling_is_free(1, Duration::ZERO));
-        other.serve(1, "GET", b"/", Duration::from_secs(1));
+        other.serve(1, b"GET", b"/", Duration::from_secs(1));
         assert!(own.sibling_is_free(2, Duration::ZERO));
         assert!(!own.sibling_is_free(2, Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn loads_are_those_of_others_who_accept() {
+        let board = Scoreboard::new().unwrap();
+        let [own, second, third] = [0, 1, 5].map(|index| board.writer(index).unwrap());
+        own.show_load(Some(9));
+        assert_eq!(own.loads_of_siblings().count(), 0);
+        second.show_load(Some(0));
+        third.show_load(Some(7));
+        assert_eq!(own.loads_of_siblings().collect::<Vec<_>>(), [(1, 0), (5, 7)]);
+        second.show_load(None);
+        board.clear(5);
+        assert_eq!(own.loads_of_siblings().count(), 0);
+        assert_eq!(third.loads_of_siblings().collect::<Vec<_>>(), [(0, 9)]);
     }
 
     #[test]

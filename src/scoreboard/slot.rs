@@ -184,10 +184,10 @@ impl Lane {
         })
     }
 
-    fn store_request(&self, method: &str, target: &[u8]) {
+    fn store_request(&self, method: &[u8], target: &[u8]) {
         let mut text = [0u8; REQUEST_BYTES];
         let mut length = 0;
-        for part in [method.as_bytes(), b" ", target] {
+        for part in [method, b" ", target] {
             let taken = part.len().min(REQUEST_BYTES - length);
             // Both are as long as what is taken.
             if let (Some(to), Some(from)) = (text.get_mut(length..length + taken), part.get(..taken)) {
@@ -233,6 +233,21 @@ impl SlotWriter {
         others.into_iter().any(|(_, slot)| slot.is_free(threads, before))
     }
 
+    /// How many connections this worker has, if it accepts more.
+    pub fn show_load(&self, connections: Option<usize>) {
+        self.board.board.loads.show(self.index, connections);
+    }
+
+    /// The same of each sibling that accepts, with the number of its slot.
+    pub fn loads_of_siblings(&self) -> impl Iterator<Item = (usize, u32)> {
+        self.board.loads_of_others(self.index)
+    }
+
+    /// Whether the sibling in that slot has a thread to spare, as [`Self::sibling_is_free`] says it.
+    pub fn is_free(&self, sibling: usize, threads: usize, before: Duration) -> bool {
+        self.board.slot(sibling).is_some_and(|slot| slot.is_free(threads, before))
+    }
+
     /// This worker will accept nothing more. True if no other worker is known to accept either: then it is the one to
     /// look after the queue. Of several that leave at the same time each is told so.
     pub fn leave(&self) -> bool {
@@ -246,7 +261,7 @@ impl SlotWriter {
     }
 
     /// The application is about to get this request, in thread number `lane`.
-    pub fn serve(&self, lane: usize, method: &str, target: &[u8], now: Duration) {
+    pub fn serve(&self, lane: usize, method: &[u8], target: &[u8], now: Duration) {
         self.with_lane(lane, |lane| {
             lane.store_request(method, target);
             lane.serving_since.store(microseconds(now) + 1, Relaxed);

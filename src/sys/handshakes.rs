@@ -7,28 +7,36 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 
+/// setsockopt(2).
+///
+/// # Safety
+/// `value` is what the kernel takes for this option, and what it points to is alive.
+#[cfg(target_os = "linux")]
+unsafe fn set<T>(
+    socket: BorrowedFd<'_>,
+    level: libc::c_int,
+    option: libc::c_int,
+    value: &T,
+) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+
+    let length = size_of::<T>() as libc::socklen_t;
+    // SAFETY: `value` is alive for the call, which copies it; the length is its own. The rest is the caller's word.
+    let result =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const *value).cast(), length) };
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// Lets a connection wait in the kernel until the client has sent something, for about a second: when it is accepted its
 /// request is there, and nothing has to be waited for.
 ///
 /// Fails as setsockopt(2) does; unsupported off Linux.
 #[cfg(target_os = "linux")]
 pub fn defer(socket: BorrowedFd<'_>) -> io::Result<()> {
-    use std::mem;
-    use std::os::fd::AsRawFd;
-
     // Seconds, which the kernel makes retransmissions of.
     let limit: libc::c_int = 1;
-    // SAFETY: `limit` is alive for the call, which copies it; the length is its own.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_DEFER_ACCEPT,
-            (&raw const limit).cast(),
-            mem::size_of::<libc::c_int>() as libc::socklen_t,
-        )
-    };
-    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    // SAFETY: the option takes an int.
+    unsafe { set(socket, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, &limit) }
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -41,9 +49,6 @@ pub fn defer(_socket: BorrowedFd<'_>) -> io::Result<()> {
 /// Fails as setsockopt(2) does; unsupported off Linux.
 #[cfg(target_os = "linux")]
 pub fn refuse(socket: BorrowedFd<'_>) -> io::Result<()> {
-    use std::mem;
-    use std::os::fd::AsRawFd;
-
     /// The byte of the TCP header (RFC 9293 section 3.1) that holds the flags, and two of them.
     const FLAGS: u32 = 13;
     const SYN: u32 = 0x02;
@@ -61,17 +66,8 @@ pub fn refuse(socket: BorrowedFd<'_>) -> io::Result<()> {
         step(libc::BPF_RET | libc::BPF_K, 0, u32::MAX),
     ];
     let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
-    // SAFETY: `filter` and the program it points to outlive the call, which copies both; the length is the type's.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_ATTACH_FILTER,
-            (&raw const filter).cast(),
-            mem::size_of::<libc::sock_fprog>() as libc::socklen_t,
-        )
-    };
-    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    // SAFETY: the option takes a program by its address and length, and copies it; `program` outlives the call.
+    unsafe { set(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &filter) }
 }
 
 #[cfg(not(target_os = "linux"))]

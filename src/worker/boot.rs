@@ -39,11 +39,14 @@ use crate::py::hooks::HookError;
 use crate::py::served::Served;
 use crate::py::surroundings;
 use crate::scoreboard::{Scoreboard, SlotWriter, Stage};
+use crate::sys::reason::reason;
 use crate::sys::{self, clock, identity::Identity, signals::BlockGuard};
-use crate::wsgi::{Application, Concurrency, ErrorStream, Observers, Patience, RequestIds, Server};
+use crate::wsgi::{Application, Concurrency, ErrorStream, Observers, Patience, RequestIds, Server, Spool};
 
 /// Exit status when the worker itself, not the application, could not start.
 const BOOT_FAILED: i32 = 3;
+/// Bodies that the application gets in one piece are allocated and freed in turn.
+const USUAL_BODY: usize = 256 * 1024;
 
 /// What the master gives to a worker.
 pub struct Boot {
@@ -166,8 +169,12 @@ fn serve(py: Python<'_>, mut boot: Boot) -> Result<Parting, Failure> {
     };
     let policy = Arc::new(policy(&boot.settings)?);
     let service = service(py, &boot, callable, &policy)?;
+    if boot.hooked.worker.get().is_first() {
+        check_spool(&Patience::of(&boot.settings));
+    }
     let settings = Arc::clone(&boot.settings);
     let (parts, lifeline) = parts(boot, policy);
+    sys::memory::expect_allocations_of(USUAL_BODY);
     let control = Control { lifeline, wakeup, reloader };
     hooked.worker.get().set_booted();
     // One that was asked to go while it booted has served nobody, and leaves without a word.
@@ -213,6 +220,25 @@ fn choice(py: Python<'_>, boot: &mut Boot, callable: &Py<PyAny>) -> bool {
         log::info!("{name} is an ASGI application: it is served by the worker class asgi");
     }
     true
+}
+
+/// What `request_spool` asks for may be impossible, which is better told before the first large body.
+fn check_spool(patience: &Patience) {
+    let directory = patience.spool_directory.display();
+    match patience.request_spool {
+        0 => {}
+        most if most <= patience.request_buffer as u64 => {
+            log::warn!("request_spool has no effect: it is not larger than request_buffer.");
+        }
+        _ => {
+            if let Err(error) = Spool::new(&patience.spool_directory) {
+                let why = reason(&error);
+                log::warn!(
+                    "Large bodies will be answered 503: no file can be made in {directory} (tmp_upload_dir): {why}"
+                );
+            }
+        }
+    }
 }
 
 /// Workers forked from one master must not draw the same random numbers.

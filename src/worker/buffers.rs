@@ -4,13 +4,21 @@
 //! Owns the sums. What follows from a full account is the reactor's: of bodies no more is read, save a little of each, so
 //! that the small ones get through, and when all that are large wait for each other, the oldest of them goes on; of responses the one that moves
 //! least is cut off. A [`Share`] that is dropped gives
-//! back what it held. Must never count what the kernel keeps. Read next: `connection.rs`.
+//! back what it held. Also lends a few buffers: most requests arrive at once, so that one read of what is there does, into
+//! memory that was used a moment ago. Must never count what the kernel keeps, or what it lends. Read next: `connection.rs`.
 
-use std::sync::Arc;
+use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::http::RequestReader;
 
 /// Every body may have so much, however much the others have.
 const EACH: usize = 32 * 1024;
+/// What is lent: 128 KiB of a body, and a head.
+const LENT: usize = (128 + 8) * 1024;
+/// So many at a time. One thread needs one: who waits for more gives it back.
+const LOANS: usize = 4;
 
 #[derive(Debug)]
 pub(super) struct Buffers {
@@ -20,6 +28,29 @@ pub(super) struct Buffers {
     /// Bodies that have more than each may have, and those of them that are not read from.
     large: AtomicUsize,
     paused: AtomicUsize,
+    lender: Mutex<Lender>,
+}
+
+#[derive(Debug, Default)]
+struct Lender {
+    spare: Vec<Vec<u8>>,
+    lent: usize,
+}
+
+impl Lender {
+    fn lend(&mut self) -> Option<Vec<u8>> {
+        if self.lent >= LOANS {
+            return None;
+        }
+        self.lent += 1;
+        Some(self.spare.pop().unwrap_or_else(|| vec![0; LENT]))
+    }
+
+    /// `None` if it is lost.
+    fn take_back(&mut self, buffer: Option<Vec<u8>>) {
+        self.lent -= 1;
+        self.spare.extend(buffer);
+    }
 }
 
 /// Who may be read from again.
@@ -39,11 +70,19 @@ impl Buffers {
             responses: AtomicUsize::new(0),
             large: AtomicUsize::new(0),
             paused: AtomicUsize::new(0),
+            lender: Mutex::default(),
         })
     }
 
     pub(super) fn share(self: &Arc<Self>) -> Share {
-        Share { buffers: Arc::clone(self), body: 0, response: 0, is_paused: false, is_exempt: false }
+        Share {
+            buffers: Arc::clone(self),
+            body: 0,
+            response: 0,
+            is_paused: false,
+            is_exempt: false,
+            has_loan: false,
+        }
     }
 
     pub(super) fn who_resumes(&self) -> Resume {
@@ -54,6 +93,10 @@ impl Buffers {
             (paused, large) if paused >= large => Resume::Oldest,
             _ => Resume::Nobody,
         }
+    }
+
+    fn lender(&self) -> MutexGuard<'_, Lender> {
+        self.lender.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn has_too_much_unread(&self) -> bool {
@@ -69,6 +112,7 @@ pub(super) struct Share {
     response: usize,
     is_paused: bool,
     is_exempt: bool,
+    has_loan: bool,
 }
 
 impl Share {
@@ -82,6 +126,35 @@ impl Share {
 
     pub(super) fn hold_response(&mut self, size: usize) {
         account(&self.buffers.responses, &mut self.response, size);
+    }
+
+    /// A buffer for a request that begins, unless others have them all.
+    pub(super) fn borrow(&mut self, reader: &mut RequestReader) {
+        if self.has_loan || !reader.lacks_buffer() {
+            return;
+        }
+        if let Some(buffer) = self.buffers.lender().lend() {
+            reader.lend(buffer);
+            self.has_loan = true;
+        }
+    }
+
+    /// Its request has to wait, or is over.
+    pub(super) fn give_back(&mut self, reader: &mut RequestReader) {
+        if mem::take(&mut self.has_loan) {
+            self.buffers.lender().take_back(reader.give_back());
+        }
+    }
+
+    /// Its connection is over.
+    pub(super) fn give_up(&mut self, reader: &mut RequestReader) {
+        if mem::take(&mut self.has_loan) {
+            self.buffers.lender().take_back(reader.forget());
+        }
+    }
+
+    pub(super) const fn has_loan(&self) -> bool {
+        self.has_loan
     }
 
     pub(super) fn set_paused(&mut self, paused: bool) {
@@ -114,11 +187,18 @@ impl Drop for Share {
         self.set_paused(false);
         self.hold_body(0);
         self.hold_response(0);
+        if self.has_loan {
+            self.buffers.lender().take_back(None);
+        }
     }
 }
 
 fn account(total: &AtomicUsize, held: &mut usize, size: usize) {
-    if size >= *held {
+    if size == *held {
+        // As for nearly every request: other cores need not hear of it.
+        return;
+    }
+    if size > *held {
         total.fetch_add(size - *held, Relaxed);
     } else {
         total.fetch_sub(*held - size, Relaxed);
@@ -161,6 +241,25 @@ mod tests {
         one.set_paused(false);
         assert!(one.hold_body(90_000));
         assert_eq!(buffers.who_resumes(), Resume::Nobody);
+    }
+
+    #[test]
+    fn buffers_are_lent_and_come_back() {
+        let buffers = Buffers::new(1000);
+        let policy = Arc::default();
+        let mut some: Vec<_> = (0..=LOANS).map(|_| (buffers.share(), RequestReader::new(&policy))).collect();
+        for (share, reader) in &mut some {
+            share.borrow(reader);
+            reader.receive(b"GET / HT");
+        }
+        assert_eq!(some.iter().filter(|(share, _)| share.has_loan()).count(), LOANS);
+        some.iter_mut().for_each(|(share, reader)| share.give_back(reader));
+        assert!(some.iter().all(|(_, reader)| reader.pipelined() == b"GET / HT"));
+        assert_eq!((buffers.lender().spare.len(), buffers.lender().lent), (LOANS, 0));
+        let (mut share, mut reader) = (buffers.share(), RequestReader::new(&policy));
+        share.borrow(&mut reader);
+        drop(share);
+        assert_eq!((buffers.lender().spare.len(), buffers.lender().lent), (LOANS - 1, 0), "one is lost");
     }
 
     #[test]

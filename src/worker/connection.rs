@@ -12,9 +12,10 @@ use std::time::Duration;
 use std::{io, mem};
 
 use super::buffers::Share;
+use super::spooling::{Next, Spooling};
 use crate::http::{Event, PeerError, Policy, RequestReader};
 use crate::net::poller::Interest;
-use crate::wsgi::{Drained, Exchange};
+use crate::wsgi::{Drained, Exchange, Objects};
 
 /// A client that goes on sending after its answer is listened to so many times as long as one that does not.
 const LINGER_FACTOR: u32 = 5;
@@ -50,11 +51,15 @@ pub(super) enum Step {
     Next,
     /// The peer broke the protocol.
     Refuse(PeerError),
+    /// There is no room on the disk for its body, or the like.
+    TurnAway(io::Error),
     Close,
 }
 
 pub(super) struct Connection {
     pub exchange: Arc<Exchange>,
+    /// Those of the last request, if the next one may have them.
+    pub objects: Option<Objects>,
     /// Which listener it came from.
     pub listener: usize,
     /// Since when a request is awaited, and until when it may stay as it is (monotonic).
@@ -66,6 +71,7 @@ pub(super) struct Connection {
     /// A request was served: the client keeps the connection for others.
     pub kept: bool,
     share: Share,
+    spooling: Spooling,
 }
 
 impl Connection {
@@ -73,12 +79,14 @@ impl Connection {
         Self {
             deadline: now.saturating_add(exchange.patience.head),
             exchange: Arc::new(exchange),
+            objects: None,
             listener,
             since: now,
             phase: Phase::Receiving { in_body: false },
             interest: None,
             kept: false,
             share,
+            spooling: Spooling::new(),
         }
     }
 
@@ -119,10 +127,19 @@ impl Connection {
     pub(super) fn receive(&mut self, now: Duration, keep: bool) -> Step {
         let exchange = Arc::clone(&self.exchange);
         let Some(mut reader) = exchange.request() else { return Step::Close };
+        let step = self.read(&exchange, &mut reader, now, keep);
+        if !matches!(step, Step::Serve) {
+            self.share.give_back(&mut reader);
+        }
+        step
+    }
+
+    fn read(&mut self, exchange: &Exchange, reader: &mut RequestReader, now: Duration, keep: bool) -> Step {
+        self.spooling.begin_turn();
         // Pipelined bytes came with the last request.
         if self.kept
             && !reader.is_idle()
-            && let Some(step) = self.progress(&exchange, &mut reader, now, keep)
+            && let Some(step) = self.progress(exchange, reader, now, keep)
         {
             return step;
         }
@@ -131,6 +148,7 @@ impl Connection {
             if !self.share.hold_body(reader.allocated()) && in_body {
                 return self.pause();
             }
+            self.share.borrow(reader);
             // As much again as has come: a thousand bodies that have just begun must not take up much.
             let room = reader.body().len().clamp(FIRST_READ, BODY_READ);
             match exchange.stream.read(reader.spare(room)) {
@@ -144,8 +162,11 @@ impl Connection {
                 }
                 Err(_) => return Step::Close,
             }
-            if let Some(step) = self.progress(&exchange, &mut reader, now, keep) {
+            if let Some(step) = self.progress(exchange, reader, now, keep) {
                 return step;
+            }
+            if self.spooling.has_had_turn() {
+                return Step::WaitReadable;
             }
         }
     }
@@ -178,12 +199,21 @@ impl Connection {
                     if !begin(exchange, reader, keep) {
                         return Some(Step::Close);
                     }
-                    if exchange.patience.request_buffer == 0 {
+                    let Some(head) = reader.head() else { return Some(Step::Close) };
+                    if !self.spooling.begin(&head, &exchange.patience) {
                         return Some(Step::Serve);
                     }
                 }
-                Ok(Event::Body) if reader.body().len() < exchange.patience.request_buffer => {}
-                Ok(Event::Body | Event::End) => return Some(Step::Serve),
+                Ok(Event::Body) => match self.spooling.next(reader.body().len(), &exchange.patience) {
+                    Next::More => {}
+                    Next::Call => return Some(Step::Serve),
+                    Next::Write => {
+                        if let Err(error) = self.spooling.write(exchange, reader) {
+                            return Some(Step::TurnAway(error));
+                        }
+                    }
+                },
+                Ok(Event::End) => return Some(Step::Serve),
                 Ok(Event::Closed) => return Some(Step::Close),
                 Err(fault) => return Some(Step::Refuse(fault)),
             }
@@ -196,8 +226,12 @@ impl Connection {
         self.kept = true;
         self.since = now;
         self.deadline = now + keepalive;
-        let in_order = Exchange::renew(&mut self.exchange, policy);
-        let held = self.exchange.request().map_or(0, |reader| reader.allocated());
+        let in_order = Exchange::renew(&mut self.exchange, &mut self.objects, policy);
+        let mut held = 0;
+        if let Some(mut reader) = self.exchange.request() {
+            self.share.give_back(&mut reader);
+            held = reader.allocated();
+        }
         self.share.begin_again(held);
         in_order
     }
@@ -205,6 +239,15 @@ impl Connection {
     /// Whether bytes of another request are here.
     pub(super) fn has_more(&self) -> bool {
         self.exchange.request().is_some_and(|reader| !reader.is_idle())
+    }
+
+    /// The request is complete, and there is no thread for it.
+    pub(super) fn wait_for_thread(&mut self) {
+        self.phase = Phase::Complete;
+        self.deadline = Duration::MAX;
+        if let Some(mut reader) = self.exchange.request() {
+            self.share.give_back(&mut reader);
+        }
     }
 
     /// The client is not to blame, so its time stands still.
@@ -216,17 +259,20 @@ impl Connection {
 
     /// Hands the kernel what it takes of the response.
     pub(super) fn drain(&mut self, now: Duration) -> Step {
-        let exchange = Arc::clone(&self.exchange);
+        let exchange = &*self.exchange;
         let Some(mut response) = exchange.response() else { return Step::Close };
         match response.drain(&exchange.stream) {
             Ok(Drained::All) => {
+                let persistent = response.writer.is_persistent();
                 drop(response);
-                self.after_response(now)
+                self.after_response(persistent, now)
             }
             Ok(Drained::Partly) => {
+                let (held, taken) = (response.allocated(), response.taken(&exchange.stream));
+                drop(response);
                 self.shed_body();
-                self.share.hold_response(response.allocated());
-                self.measure(response.taken(&exchange.stream), now);
+                self.share.hold_response(held);
+                self.measure(taken, now);
                 Step::WaitWritable
             }
             Err(_) => Step::Close,
@@ -237,6 +283,8 @@ impl Connection {
     fn shed_body(&mut self) {
         if let Some(mut reader) = self.exchange.request() {
             reader.shed_body();
+            self.exchange.drop_spool();
+            self.share.give_back(&mut reader);
             self.share.hold_body(reader.allocated());
         }
     }
@@ -260,18 +308,15 @@ impl Connection {
         self.deadline > now
     }
 
-    /// The response is out. Closing under bytes that are still to come would reset the connection, and the client could
-    /// lose the response (RFC 9112 section 9.6): wait for the peer to close, for a while.
-    fn after_response(&mut self, now: Duration) -> Step {
+    /// The response is out, and was `persistent`. Closing under bytes that are still to come would reset the connection,
+    /// and the client could lose the response (RFC 9112 section 9.6): wait for the peer to close, for a while.
+    fn after_response(&mut self, persistent: bool, now: Duration) -> Step {
         let linger = self.exchange.patience.linger;
-        let (persistent, consumed) = match (self.exchange.request(), self.exchange.response()) {
-            (Some(reader), Some(response)) => {
-                let ended = reader.body_ended();
-                (ended && response.writer.is_persistent(), ended && reader.pipelined().is_empty())
-            }
-            _ => (false, false),
-        };
-        if persistent {
+        let (ended, consumed) = self.exchange.request().map_or((false, false), |reader| {
+            let ended = reader.body_ended();
+            (ended, ended && reader.pipelined().is_empty())
+        });
+        if ended && persistent {
             return Step::Next;
         }
         if consumed || linger.is_zero() {
@@ -297,6 +342,16 @@ impl Connection {
             }
         }
         Step::WaitReadable
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if self.share.has_loan()
+            && let Some(mut reader) = self.exchange.request()
+        {
+            self.share.give_up(&mut reader);
+        }
     }
 }
 

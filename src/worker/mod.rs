@@ -2,8 +2,9 @@
 //!
 //! `boot` is what happens between fork and the first accept; `life` is when to stop and why; `reactor` moves bytes
 //! between sockets and the protocol core, `service` between that and the application; `single` and `pool` run them with one
-//! thread and with several, where `overdue` knows who takes too long; `table` holds the connections, `buffers` how much memory they take; `hooked` calls the hooks and
-//! `object` is the worker as they see it. Must never: touch the pid file, unlink a socket, or outlive its master.
+//! thread and with several, where `overdue` knows who takes too long; `table` holds the connections, `buffers` how much
+//! memory they take, `spooling` which bodies go to a file; `panics` says what one of ours costs; `hooked` calls the hooks
+//! and `object` is the worker as they see it. Must never: touch the pid file, unlink a socket, or outlive its master.
 
 mod boot;
 mod buffers;
@@ -15,6 +16,7 @@ mod lead;
 mod life;
 mod object;
 mod overdue;
+mod panics;
 mod parts;
 mod pool;
 mod reactor;
@@ -22,6 +24,7 @@ mod reloader;
 mod service;
 mod signals;
 mod single;
+mod spooling;
 mod table;
 mod wear;
 

@@ -57,7 +57,6 @@ impl Overdue {
         (!limit.is_zero()).then(|| Self { limit, lanes: lanes() })
     }
 
-
     /// Looked at so often, no request's time is missed by much.
     pub(super) fn pause(&self) -> Duration {
         self.limit / 4

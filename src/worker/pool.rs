@@ -135,7 +135,7 @@ impl Pool {
             log::debug!("Cannot name a thread: {error}");
         }
         let mut events = Events::new();
-        while py.detach(|| self.lead.wait(thread, || self.is_done())) {
+        while py.detach(|| self.lead.wait(thread, self.is_long(), || self.is_done())) {
             if let Err(error) = self.lead(py, thread, &mut events) {
                 log::error!("Cannot wait for clients: {error}");
                 life::ask(Stop::Graceful);
@@ -189,11 +189,11 @@ impl Pool {
             overdue.enter(thread, &job.connection.exchange, began, Place::thread());
         }
         self.beat_alone(began);
-        let (step, now) = self.service.serve(py, thread, &mut job);
+        let (step, now) = self.service.serve(py, thread, &mut job, began);
         self.beat_alone(now);
         let was_stuck = self.overdue.as_ref().is_some_and(|overdue| overdue.leave(thread, now));
         self.note_pace(now.saturating_sub(began));
-        let leads = (leads && self.lead.leave(thread)) || self.lead.take(thread);
+        let leads = (leads && self.lead.leave(thread)) || self.lead.take(thread, self.is_long());
         let mut reactor = self.lock(py);
         reactor.finish(job, step, now);
         if was_stuck {

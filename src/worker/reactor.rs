@@ -7,11 +7,11 @@
 //! closes the connection it happened on and is logged. Read next: `reactor/stop.rs` for the end, `service.rs` for a job.
 
 mod accept;
+mod balance;
 mod stop;
 mod waiting;
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 use std::{io, mem};
@@ -19,11 +19,12 @@ use std::{io, mem};
 use super::buffers::{Buffers, Resume};
 use super::connection::{Connection, Phase, Step};
 use super::life::{self, Stop};
+use super::panics::contain;
 use super::parts::Parts;
 use super::table::Table;
 use crate::http::PeerError;
 use crate::net::poller::{Events, Interest, Poller};
-use crate::scoreboard::Stage;
+use crate::scoreboard::{Balance, Stage};
 use crate::sys::clock;
 use stop::Stopping;
 use waiting::Waiting;
@@ -57,6 +58,7 @@ pub(super) struct Reactor {
     accepting: bool,
     /// Accepting starts again then.
     resume: Option<Duration>,
+    balance: Balance,
     /// Nobody is free to serve what would be accepted.
     saturated: bool,
     /// When that ended last, the queue had its turn.
@@ -67,6 +69,7 @@ pub(super) struct Reactor {
     next_sweep: Duration,
     /// Exhaustion is not told again before.
     complain_after: Duration,
+    complain_of_spool_after: Duration,
     stopping: Option<Stopping>,
 }
 
@@ -83,12 +86,14 @@ impl Reactor {
             now,
             accepting: false,
             resume: None,
+            balance: Balance::default(),
             saturated: false,
             newcomers: false,
             waiting: Waiting::default(),
             stuck: 0,
             next_sweep: now + SWEEP,
             complain_after: now,
+            complain_of_spool_after: now,
             stopping: None,
         };
         reactor.start_accepting()?;
@@ -134,7 +139,8 @@ impl Reactor {
         } else if patient {
             self.parts.turn
         } else {
-            self.parts.turn.min(self.impatience())
+            let pause = self.resume.map_or(Duration::MAX, |at| at.saturating_sub(self.now));
+            self.parts.turn.min(self.impatience()).min(pause)
         }
     }
 
@@ -182,6 +188,7 @@ impl Reactor {
             self.keep_accepting();
             self.newcomers = !self.newcomers;
             if self.newcomers
+                && !self.has_too_many()
                 && let Some(job) = self.welcome()
             {
                 return Some(job);
@@ -224,8 +231,7 @@ impl Reactor {
 
     fn wait_for_thread(&mut self, token: u64) {
         if let Some(connection) = self.table.get_mut(token) {
-            connection.phase = Phase::Complete;
-            connection.deadline = Duration::MAX;
+            connection.wait_for_thread();
             self.complete.push_back(token);
         }
     }
@@ -263,8 +269,7 @@ impl Reactor {
 
     /// Handles one event; a panic in it costs the connection. The token of a request that is to be served, if there is one.
     fn guarded(&mut self, token: u64) -> Option<u64> {
-        catch_unwind(AssertUnwindSafe(|| self.dispatch(token))).unwrap_or_else(|_| {
-            log::error!("Internal error while serving a request; its connection is closed");
+        contain(|| self.dispatch(token)).unwrap_or_else(|| {
             self.close(token);
             None
         })
@@ -318,14 +323,16 @@ impl Reactor {
         }
     }
 
+    /// The token of a request that is to be served, if that is the step.
     fn perform(&mut self, token: u64, step: Step) -> Option<u64> {
         match step {
+            Step::Serve => return Some(token),
             Step::WaitReadable => self.wait_for(token, Interest::Readable),
             Step::WaitWritable => self.wait_for(token, Interest::Writable),
             Step::Pause => self.wait_for(token, Interest::Nothing),
-            Step::Serve => return Some(token),
             Step::Next => self.next_request(token),
             Step::Refuse(fault) => self.refuse(token, &fault),
+            Step::TurnAway(error) => self.turn_away_upload(token, &error),
             Step::Close => self.close(token),
         }
         None
@@ -366,14 +373,12 @@ impl Reactor {
         self.refuse(token, &fault);
     }
 
+    /// Sends a page of ours, after which there is nothing to serve.
     fn drain(&mut self, token: u64) {
         let now = self.now;
         let Some(connection) = self.table.get_mut(token) else { return };
-        match connection.drain(now) {
-            Step::WaitReadable => self.wait_for(token, Interest::Readable),
-            Step::WaitWritable => self.wait_for(token, Interest::Writable),
-            _ => self.close(token),
-        }
+        let step = connection.drain(now);
+        self.perform(token, step);
     }
 
     fn wait_for(&mut self, token: u64, interest: Interest) {
@@ -391,7 +396,9 @@ impl Reactor {
     }
 
     fn close(&mut self, token: u64) {
-        let Some(connection) = self.table.take(token) else { return };
+        let Some(mut connection) = self.table.take(token) else { return };
+        connection.objects = None;
+        self.show_load();
         if connection.interest.is_some() {
             // The application may hold the socket's duplicate, which would keep it in the poller.
             let _ = self.poller.remove(&*connection.exchange.stream);
@@ -405,7 +412,7 @@ impl Reactor {
     /// Deadlines of clients, the end of a pause, the end of a graceful stop.
     pub(super) fn look_after_time(&mut self) {
         let now = self.now;
-        if self.resume.is_some_and(|at| at <= now)
+        if self.ends_pause()
             && let Err(error) = self.start_accepting()
         {
             log::error!("Cannot wait for connections: {error}");

@@ -3,13 +3,13 @@
 //! Owns what serving needs and no connection needs: the application and what it is told of its surroundings. Runs in any
 //! thread that holds the interpreter, outside the reactor. Read next: `wsgi/serve.rs`.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::prelude::*;
 
-use super::connection::Step;
+use super::connection::{Connection, Step};
+use super::panics::contain;
 use super::reactor::Job;
 use crate::scoreboard::SlotWriter;
 use crate::sys::clock;
@@ -23,26 +23,30 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// Serves a request in thread number `lane`. What its connection wants next, and when that is.
-    pub(super) fn serve(&self, py: Python<'_>, lane: usize, job: &mut Job) -> (Step, Duration) {
-        let began = clock::monotonic();
-        let step = catch_unwind(AssertUnwindSafe(|| self.try_serve(py, lane, began, job)));
+    /// Serves a request in thread number `lane`, from `began` on. What its connection wants next, and when that is.
+    pub(super) fn serve(
+        &self,
+        py: Python<'_>,
+        lane: usize,
+        job: &mut Job,
+        began: Duration,
+    ) -> (Step, Duration) {
+        let connection = &mut job.connection;
+        let called = contain(|| self.call(py, lane, connection, began)).flatten();
         let now = clock::monotonic();
+        let drained = called.and_then(|()| contain(|| connection.drain(now)));
         self.slot.idle(lane, now);
-        let step = step.unwrap_or_else(|_| {
-            log::error!("Internal error while serving a request; its connection is closed");
-            Step::Close
-        });
-        (step, now)
+        (drained.unwrap_or(Step::Close), now)
     }
 
-    fn try_serve(&self, py: Python<'_>, lane: usize, began: Duration, job: &mut Job) -> Step {
-        let connection = &mut job.connection;
-        let Some(server) = self.servers.get(connection.listener) else { return Step::Close };
-        if let Some(head) = connection.exchange.request().as_ref().and_then(|reader| reader.head()) {
-            self.slot.serve(lane, head.method(), head.target(), began);
+    fn call(&self, py: Python<'_>, lane: usize, connection: &mut Connection, began: Duration) -> Option<()> {
+        let server = self.servers.get(connection.listener)?;
+        let exchange = &connection.exchange;
+        if let Some(head) = exchange.request().as_ref().and_then(|reader| reader.head()) {
+            self.slot.serve(lane, head.method_bytes(), head.target(), began);
         }
-        self.application.serve(py, server, &connection.exchange);
-        connection.drain(clock::monotonic())
+        exchange.begin(began);
+        self.application.serve(py, server, exchange, &mut connection.objects);
+        Some(())
     }
 }

@@ -29,12 +29,13 @@ pub(super) fn run(
     while !reactor.is_done() {
         let limit = reactor.wait_limit();
         py.detach(|| poller.wait(limit, &mut events))?;
-        let now = clock::monotonic();
+        let mut now = clock::monotonic();
         service.slot.beat(now);
         control.look(py, &poller, &events, now);
         reactor.note(&events, now);
         while let Some(mut job) = reactor.next() {
-            let (step, now) = service.serve(py, 0, &mut job);
+            let (step, end) = service.serve(py, 0, &mut job, now);
+            now = end;
             service.slot.beat(now);
             reactor.finish(job, step, now);
         }

@@ -21,6 +21,10 @@ impl ClientSocket {
         Self { exchange, socket: OnceLock::new() }
     }
 
+    pub(super) fn is_made(&self) -> bool {
+        self.socket.get().is_some()
+    }
+
     /// A `socket.socket` on a duplicate of the descriptor: closing it leaves the connection to the server.
     fn socket<'a, 'py>(&'a self, py: Python<'py>) -> PyResult<&'a Bound<'py, PyAny>> {
         if self.socket.get().is_none() {
@@ -29,6 +33,8 @@ impl ClientSocket {
             let arguments = PyDict::new(py);
             arguments.set_item("fileno", number)?;
             let made = py.import("socket")?.call_method("socket", (), Some(&arguments))?;
+            // As an application expects one; where sockets are patched it concerns only the object.
+            made.call_method1("setblocking", (true,))?;
             // Lost only to another thread that made one at the same time, which serves as well.
             let _ = self.socket.set(made.unbind());
         }

@@ -10,13 +10,11 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use super::client_socket::ClientSocket;
 use super::errors::ErrorStream;
 use super::exchange::Exchange;
 use super::file_wrapper::FileWrapper;
-use super::input::Input;
 use super::keys::Keys;
-use super::start_response::EarlyHints;
+use super::objects::Objects;
 use super::text::{self, native};
 use crate::http::{
     Addresses, Client, Decision, Detail, ForwardedRules, Head, PeerError, Policy, Proxied, Scheme, Version,
@@ -120,7 +118,8 @@ impl Server {
         &self,
         py: Python<'py>,
         head: &Head<'_>,
-        exchange: &Arc<Exchange>,
+        exchange: &Exchange,
+        objects: &Objects,
     ) -> Result<Bound<'py, PyDict>, EnvironError> {
         let rules = self.rules(exchange);
         let forwarded = rules.apply(head)?;
@@ -132,6 +131,9 @@ impl Server {
         let script_name = self.fields(&environ, head, &rules)?;
         self.path(&environ, head, script_name)?;
         connection(&environ, exchange, forwarded.client)?;
+        environ.set_item(intern!(py, "wsgi.input"), &objects.input)?;
+        environ.set_item(intern!(py, "wsgi.early_hints"), &objects.early_hints)?;
+        environ.set_item(intern!(py, "gunicorn.socket"), &objects.socket)?;
         if let Some(host) = host {
             environ.set_item(intern!(py, "HTTP_HOST"), native(py, host))?;
         }
@@ -140,11 +142,6 @@ impl Server {
         }
         if let Some(socket) = &self.unix {
             unix_server(&environ, host.or_else(|| head.host()), scheme, socket)?;
-        }
-        if let Some(id) = exchange.id() {
-            // In place of what the client sent: the application is to see the id that is logged.
-            environ.set_item(intern!(py, "HTTP_X_REQUEST_ID"), id)?;
-            environ.set_item(intern!(py, "rwsgi.request_id"), id)?;
         }
         Ok(environ)
     }
@@ -183,33 +180,7 @@ impl Server {
         }
         Ok(script_name)
     }
-}
 
-/// A dictionary grows by doubling, and a copy is as large as its model: one that has been a little larger has room for a
-/// request's fields.
-fn make_room(environ: &Bound<'_, PyDict>) -> PyResult<()> {
-    const LARGER: usize = 3;
-    let names = || (0..LARGER).map(|number| format!("room {number}"));
-    names().try_for_each(|name| environ.set_item(name, environ.py().None()))?;
-    names().try_for_each(|name| environ.del_item(name))
-}
-
-/// Sets the values that are not the template's.
-fn request_line(environ: &Bound<'_, PyDict>, head: &Head<'_>) -> PyResult<()> {
-    let py = environ.py();
-    if head.method() != "GET" {
-        environ.set_item(intern!(py, "REQUEST_METHOD"), head.method())?;
-    }
-    if !head.query().is_empty() {
-        environ.set_item(intern!(py, "QUERY_STRING"), native(py, head.query()))?;
-    }
-    if head.version() != Version::Http11 {
-        environ.set_item(intern!(py, "SERVER_PROTOCOL"), head.version().as_str())?;
-    }
-    Ok(())
-}
-
-impl Server {
     /// `script_name`: the proxy's, where it gives one.
     fn path(
         &self,
@@ -240,8 +211,39 @@ impl Server {
     }
 }
 
+/// A dictionary grows by doubling, and a copy is as large as its model: one that has been a little larger has room for a
+/// request's fields.
+fn make_room(environ: &Bound<'_, PyDict>) -> PyResult<()> {
+    const LARGER: usize = 3;
+    let names = || (0..LARGER).map(|number| format!("room {number}"));
+    names().try_for_each(|name| environ.set_item(name, environ.py().None()))?;
+    names().try_for_each(|name| environ.del_item(name))
+}
+
+/// In place of what the client sent: the application is to see the id that is logged.
+pub(super) fn identify(environ: &Bound<'_, PyDict>, id: &str) -> PyResult<()> {
+    let py = environ.py();
+    environ.set_item(intern!(py, "HTTP_X_REQUEST_ID"), id)?;
+    environ.set_item(intern!(py, "rwsgi.request_id"), id)
+}
+
+/// Sets the values that are not the template's.
+fn request_line(environ: &Bound<'_, PyDict>, head: &Head<'_>) -> PyResult<()> {
+    let py = environ.py();
+    if head.method_bytes() != b"GET" {
+        environ.set_item(intern!(py, "REQUEST_METHOD"), head.method())?;
+    }
+    if !head.query().is_empty() {
+        environ.set_item(intern!(py, "QUERY_STRING"), native(py, head.query()))?;
+    }
+    if head.version() != Version::Http11 {
+        environ.set_item(intern!(py, "SERVER_PROTOCOL"), head.version().as_str())?;
+    }
+    Ok(())
+}
+
 /// `client`: who the proxy says it is. What the proxy does not say of the port is not made up.
-fn connection(environ: &Bound<'_, PyDict>, exchange: &Arc<Exchange>, client: Option<Client>) -> PyResult<()> {
+fn connection(environ: &Bound<'_, PyDict>, exchange: &Exchange, client: Option<Client>) -> PyResult<()> {
     let py = environ.py();
     match client {
         None => {
@@ -261,9 +263,7 @@ fn connection(environ: &Bound<'_, PyDict>, exchange: &Arc<Exchange>, client: Opt
     if let Some(proxied) = exchange.proxied() {
         proxy(environ, proxied)?;
     }
-    environ.set_item(intern!(py, "wsgi.input"), Py::new(py, Input::new(Arc::clone(exchange)))?)?;
-    environ.set_item(intern!(py, "wsgi.early_hints"), Py::new(py, EarlyHints::new(Arc::clone(exchange)))?)?;
-    environ.set_item(intern!(py, "gunicorn.socket"), Py::new(py, ClientSocket::new(Arc::clone(exchange)))?)
+    Ok(())
 }
 
 fn proxy(environ: &Bound<'_, PyDict>, proxied: &Proxied) -> PyResult<()> {

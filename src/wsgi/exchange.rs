@@ -6,15 +6,17 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, TryLockError};
 use std::time::Duration;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use super::objects::Objects;
 use super::patience::Patience;
 use super::response::{Drained, Response};
+use super::spool::Spool;
 use crate::http::{Connection, PeerError, Policy, Proxied, RequestReader};
 use crate::net::{Peer, Stream};
 use crate::sys::clock;
@@ -27,12 +29,15 @@ pub struct Exchange {
     pub patience: Arc<Patience>,
     /// What a PROXY header said.
     proxied: OnceLock<Proxied>,
-    /// Until when the application may wait for its client (monotonic, in nanoseconds).
-    until: AtomicU64,
+    /// Since when the application has the request (monotonic, in nanoseconds).
+    began: AtomicU64,
     request: Mutex<RequestReader>,
     response: Mutex<Response>,
     fault: Mutex<Option<PeerError>>,
-    id: OnceLock<Box<str>>,
+    /// The beginning of the body, if it is in a file. Its lock is taken inside of that of `request`.
+    spool: Mutex<Option<Spool>>,
+    /// Of the request in hand, if requests have one.
+    id: Mutex<Option<Arc<str>>>,
     /// One of [`OPEN`], [`EXPIRED`], [`ENDED`].
     state: AtomicU8,
     /// The application has asked for the socket.
@@ -72,11 +77,12 @@ impl Exchange {
             peer,
             patience,
             proxied: OnceLock::new(),
-            until: AtomicU64::new(0),
+            began: AtomicU64::new(0),
             request: Mutex::new(connection.reader),
             response: Mutex::new(Response::new(connection.writer)),
             fault: Mutex::default(),
-            id: OnceLock::new(),
+            spool: Mutex::default(),
+            id: Mutex::default(),
             state: AtomicU8::new(OPEN),
             is_lent: AtomicBool::new(false),
             remote: OnceLock::new(),
@@ -110,55 +116,66 @@ impl Exchange {
         let _ = self.proxied.set(proxied);
     }
 
-    /// The application is called now: its waits for the client have an end together.
-    pub(super) fn begin(&self) {
-        let until = clock::monotonic_coarse().saturating_add(self.patience.application);
-        self.until.store(u64::try_from(until.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    /// The application gets the request at `now`: its waits for the client have an end together.
+    pub fn begin(&self, now: Duration) {
+        self.began.store(nanoseconds(now), Ordering::Relaxed);
+    }
+
+    /// How long it has had it.
+    pub(super) fn elapsed(&self) -> Duration {
+        clock::monotonic().saturating_sub(self.began())
+    }
+
+    fn began(&self) -> Duration {
+        Duration::from_nanos(self.began.load(Ordering::Relaxed))
     }
 
     /// How long the application may wait from `now` on, where the client's reserve is `left`.
     pub(super) fn allowance(&self, left: Duration, now: Duration) -> Duration {
-        let until = match self.until.load(Ordering::Relaxed) {
-            u64::MAX => Duration::MAX,
-            until => Duration::from_nanos(until),
-        };
+        let until = self.began().saturating_add(self.patience.application);
         left.min(until.saturating_sub(now))
     }
 
     /// Goes on to the connection's next request, if both sides are in order. Objects that the application kept belong to
-    /// the request before, for ever.
-    pub fn renew(this: &mut Arc<Self>, policy: &Arc<Policy>) -> bool {
-        match Arc::get_mut(this) {
-            Some(own) => own.begin_again(),
-            None => Self::succeed(this, policy),
+    /// the request before, for ever. `objects`: those of this exchange that it did not keep.
+    pub fn renew(this: &mut Arc<Self>, objects: &mut Option<Objects>, policy: &Arc<Policy>) -> bool {
+        let known = if objects.is_some() { Objects::REFERENCES } else { 0 };
+        if Arc::strong_count(this) == 1 + known {
+            return this.begin_again();
         }
+        *objects = None;
+        Self::succeed(this, policy)
     }
 
     /// Nobody else knows this exchange, so that it can serve again.
-    fn begin_again(&mut self) -> bool {
-        let request = self.request.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let response = self.response.get_mut().unwrap_or_else(PoisonError::into_inner);
+    fn begin_again(&self) -> bool {
+        let (Some(mut request), Some(mut response)) = (self.request(), self.response()) else { return false };
         response.clear();
-        *self.fault.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
-        self.id = OnceLock::new();
-        *self.state.get_mut() = OPEN;
-        *self.is_lent.get_mut() = false;
+        if let Some(mut kept) = available(self.fault.try_lock()) {
+            *kept = None;
+        }
+        if let Some(mut spool) = available(self.spool.try_lock()) {
+            *spool = None;
+        }
+        self.is_lent.store(false, Ordering::Relaxed);
+        self.state.store(OPEN, Ordering::Release);
         request.next_request()
     }
 
     /// The halves move to a new exchange.
     fn succeed(this: &mut Arc<Self>, policy: &Arc<Policy>) -> bool {
         let Some((reader, response)) = this.halves(policy) else { return false };
-        let mut next = Self {
+        let next = Self {
             stream: Arc::clone(&this.stream),
             peer: this.peer,
             patience: Arc::clone(&this.patience),
             proxied: this.proxied.clone(),
-            until: AtomicU64::new(0),
+            began: AtomicU64::new(0),
             request: Mutex::new(reader),
             response: Mutex::new(response),
             fault: Mutex::default(),
-            id: OnceLock::new(),
+            spool: Mutex::default(),
+            id: Mutex::default(),
             state: AtomicU8::new(OPEN),
             is_lent: AtomicBool::new(false),
             remote: OnceLock::new(),
@@ -192,6 +209,27 @@ impl Exchange {
         self.request().ok_or_else(|| PyRuntimeError::new_err("another thread is reading wsgi.input"))
     }
 
+    /// The file with the beginning of the body, if there is one. For those who have the request side.
+    pub(super) fn spooled(&self) -> Option<MutexGuard<'_, Option<Spool>>> {
+        available(self.spool.try_lock())
+    }
+
+    /// Puts more of the body into the file, which is begun with it.
+    pub fn spool(&self, body: &[u8]) -> io::Result<()> {
+        let Some(mut spool) = self.spooled() else { return Err(io::ErrorKind::WouldBlock.into()) };
+        match &mut *spool {
+            Some(spool) => spool.append(body),
+            none => none.insert(Spool::new(&self.patience.spool_directory)?).append(body),
+        }
+    }
+
+    /// Nobody will read the file any more: its room is free at once.
+    pub fn drop_spool(&self) {
+        if let Some(mut spool) = self.spooled() {
+            *spool = None;
+        }
+    }
+
     /// The response side, for a call from Python.
     pub(super) fn writing(&self) -> PyResult<MutexGuard<'_, Response>> {
         self.check_open()?;
@@ -208,12 +246,15 @@ impl Exchange {
     }
 
     /// The request's id, if requests have one.
-    pub fn id(&self) -> Option<&str> {
-        self.id.get().map(AsRef::as_ref)
+    pub fn id(&self) -> Option<Arc<str>> {
+        available(self.id.try_lock()).and_then(|id| id.clone())
     }
 
-    pub(super) fn identify(&self, id: Box<str>) -> &str {
-        self.id.get_or_init(|| id)
+    /// Before anybody asks for the id.
+    pub(super) fn identify(&self, id: Arc<str>) {
+        if let Some(mut kept) = available(self.id.try_lock()) {
+            *kept = Some(id);
+        }
     }
 
     /// The application gets the socket, and may speak to its client itself.
@@ -225,9 +266,17 @@ impl Exchange {
         self.is_lent.load(Ordering::Relaxed)
     }
 
+    /// The application is done with it.
+    pub(super) fn take_back(&self) {
+        if self.is_lent() {
+            self.stream.stop_blocking();
+        }
+    }
+
     /// From now on nothing of the application reaches this connection.
     pub(super) fn end(&self) {
         self.state.store(ENDED, Ordering::Release);
+        self.drop_spool();
     }
 
     pub(super) fn is_expired(&self) -> bool {
@@ -327,6 +376,11 @@ pub(super) fn wait(py: Python<'_>, exchange: &Exchange, what: Await, limit: Dura
             outcome => return Ok(outcome?),
         }
     }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    // Five hundred years fit.
+    time.as_nanos() as u64
 }
 
 /// A lock is poisoned when a panic was caught at the request's boundary; the connection closes then, and what the lock

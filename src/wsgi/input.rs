@@ -2,6 +2,7 @@
 //!
 //! Invariant: a body that was cut off or that broke the framing raises OSError; it never reads as a shorter whole.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
 use super::exchange::{Await, Exchange, wait};
+use super::spool::Spool;
 use crate::http::{Event, PeerError, RequestReader};
 use crate::sys::clock;
 
@@ -28,8 +30,13 @@ pub struct Input {
 impl Input {
     pub(super) fn new(exchange: Arc<Exchange>) -> Self {
         let input = Self { left: AtomicU64::new(0), exchange };
-        input.set_left(input.exchange.patience.body.limit);
+        input.renew();
         input
+    }
+
+    /// For another request of the exchange.
+    pub(super) fn renew(&self) {
+        self.set_left(self.exchange.patience.body.limit);
     }
 
     fn set_left(&self, left: Duration) {
@@ -86,14 +93,44 @@ impl Input {
     /// Bytes up to `limit` and, if `line`, up to the end of a line.
     fn take<'py>(&self, py: Python<'py>, limit: usize, line: bool) -> PyResult<Bound<'py, PyBytes>> {
         let mut reader = self.exchange.reading()?;
-        let mut collected: Vec<u8> = Vec::new();
+        let mut spool = self.exchange.spooled();
+        match spool.as_deref_mut().and_then(Option::as_mut).filter(|spool| spool.left() > 0) {
+            None => self.take_received(py, &mut reader, Vec::new(), (limit, line)),
+            Some(spool) if line => {
+                let (begun, done) = spooled_line(spool, limit)?;
+                if done {
+                    return Ok(PyBytes::new(py, &begun));
+                }
+                self.take_received(py, &mut reader, begun, (limit, line))
+            }
+            Some(spool) => {
+                let here = usize::try_from(spool.left()).unwrap_or(usize::MAX);
+                if limit <= here || reader.body().is_empty() && reader.body_ended() {
+                    return spooled(py, spool, limit.min(here));
+                }
+                let begun = spooled(py, spool, here)?;
+                self.take_received(py, &mut reader, begun.as_bytes().to_vec(), (limit, line))
+            }
+        }
+    }
+
+    /// What was not spooled, behind what is collected already.
+    fn take_received<'py>(
+        &self,
+        py: Python<'py>,
+        reader: &mut RequestReader,
+        mut collected: Vec<u8>,
+        (limit, line): (usize, bool),
+    ) -> PyResult<Bound<'py, PyBytes>> {
         loop {
             let room = limit - collected.len();
             let body = reader.body();
             let available = body.get(..room).unwrap_or(body);
             let line_end = if line { memchr(b'\n', available) } else { None };
             let part = line_end.map_or(available, |at| available.get(..=at).unwrap_or(available));
-            let (taken, done) = (part.len(), line_end.is_some() || part.len() == room);
+            // The whole rest, where it is here: as good as asked for.
+            let ended = !line && part.len() == body.len() && reader.body_ended();
+            let (taken, done) = (part.len(), ended || line_end.is_some() || part.len() == room);
             if done && collected.is_empty() {
                 let bytes = PyBytes::new(py, part);
                 reader.consume(taken);
@@ -101,7 +138,7 @@ impl Input {
             }
             collected.extend_from_slice(part);
             reader.consume(taken);
-            if done || !self.fill(py, &mut reader)? {
+            if done || !self.fill(py, reader)? {
                 return Ok(PyBytes::new(py, &collected));
             }
         }
@@ -156,6 +193,29 @@ impl Input {
         let line = self.take(py, usize::MAX, true)?;
         Ok((!line.as_bytes().is_empty()).then_some(line))
     }
+}
+
+/// The next `count` bytes of what is in the file. Others have the interpreter while the disk is waited for.
+fn spooled<'py>(py: Python<'py>, spool: &mut Spool, count: usize) -> PyResult<Bound<'py, PyBytes>> {
+    PyBytes::new_with(py, count, |bytes| Ok(py.detach(|| spool.read(bytes))?))
+}
+
+/// What is in the file of a line of at most `limit` bytes, and whether that is the whole of it.
+fn spooled_line(spool: &mut Spool, limit: usize) -> io::Result<(Vec<u8>, bool)> {
+    let mut line = Vec::new();
+    while line.len() < limit {
+        let ahead = spool.ahead()?;
+        let available = ahead.get(..limit - line.len()).unwrap_or(ahead);
+        let end = memchr(b'\n', available);
+        let part = end.map_or(available, |at| available.get(..=at).unwrap_or(available));
+        let taken = part.len();
+        line.extend_from_slice(part);
+        spool.take(taken);
+        if end.is_some() || taken == 0 {
+            return Ok((line, end.is_some()));
+        }
+    }
+    Ok((line, true))
 }
 
 /// None and negative sizes mean everything.

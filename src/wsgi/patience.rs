@@ -3,6 +3,7 @@
 //! Owns the arithmetic of a pace. Reads no clock. Read next: `worker/connection.rs`, `input.rs` and `response.rs`, where
 //! it is obeyed.
 
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -26,6 +27,9 @@ pub struct Patience {
     pub application: Duration,
     /// Bytes of a body before the application is called.
     pub request_buffer: usize,
+    /// Bytes of a body that is received whole all the same, into a file in that directory.
+    pub request_spool: u64,
+    pub spool_directory: PathBuf,
     /// Bytes of a response from which the application has to wait.
     pub response_buffer: usize,
     /// Bytes of all bodies, and of all responses, of a worker.
@@ -83,6 +87,8 @@ impl Patience {
                 unless_zero(settings.workers.timeout.mul_f64(0.8))
             },
             request_buffer: size(clients.request_buffer),
+            request_spool: clients.request_spool,
+            spool_directory: settings.mechanics.tmp_upload_dir.clone().unwrap_or_else(std::env::temp_dir),
             response_buffer: size(clients.response_buffer),
             worker_buffers: match size(clients.worker_buffers) {
                 0 => usize::MAX,

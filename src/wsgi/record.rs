@@ -54,7 +54,8 @@ impl Observers {
         let (Some(reader), Some(response)) = (exchange.request(), exchange.response()) else { return };
         let Some(head) = reader.head() else { return };
         let status = response.status();
-        self.tell_of(&Record { head, response: &response, exchange, environ, status, elapsed });
+        let id = exchange.id();
+        self.tell_of(&Record { head, response: &response, exchange, environ, status, elapsed, id });
     }
 
     /// Tells those that need no Python.
@@ -96,6 +97,7 @@ struct Record<'a, 'py> {
     environ: Option<&'a Bound<'py, PyDict>>,
     status: u16,
     elapsed: Duration,
+    id: Option<Arc<str>>,
 }
 
 impl Record<'_, '_> {
@@ -180,7 +182,7 @@ impl access_log::Record for Record<'_, '_> {
     }
 
     fn request_id(&self) -> Option<&str> {
-        self.exchange.id()
+        self.id.as_deref()
     }
 }
 
@@ -196,7 +198,7 @@ fn append(
 /// Native strings are bytes in latin-1 (PEP 3333): what the client sent comes out as it was.
 fn append_value(value: &Bound<'_, PyAny>, escape: Escape, line: &mut Vec<u8>) -> bool {
     match text::latin1(value, "") {
-        Ok(bytes) => escape(&bytes, line),
+        Ok(bytes) => escape(bytes, line),
         Err(_) => match value.str() {
             Ok(text) => escape(text.to_string_lossy().as_bytes(), line),
             Err(_) => return false,

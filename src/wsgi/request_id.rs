@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::http::Head;
@@ -27,12 +28,12 @@ impl RequestIds {
     }
 
     /// The id of the request with this head.
-    pub(crate) fn of(&self, head: &Head<'_>, trusted: bool) -> Box<str> {
+    pub(crate) fn of(&self, head: &Head<'_>, trusted: bool) -> Arc<str> {
         let given = head.field(FIELD).filter(|_| trusted).and_then(plain);
-        given.map_or_else(|| self.fresh(), Box::from)
+        given.map_or_else(|| self.fresh(), Arc::from)
     }
 
-    fn fresh(&self) -> Box<str> {
+    fn fresh(&self) -> Arc<str> {
         format!("{:016x}{:016x}", self.worker, self.next.fetch_add(1, Relaxed)).into()
     }
 }
@@ -60,7 +61,7 @@ mod tests {
     #[test]
     fn no_two_are_alike() {
         let workers = [RequestIds::new().unwrap(), RequestIds::new().unwrap()];
-        let ids: std::collections::HashSet<Box<str>> =
+        let ids: std::collections::HashSet<Arc<str>> =
             (0..1000).flat_map(|_| workers.iter().map(RequestIds::fresh)).collect();
         assert_eq!(ids.len(), 2000);
         assert!(ids.iter().all(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())));

@@ -122,10 +122,13 @@ impl Response {
     /// Whether a block that comes as fast as this one will follow. PEP 3333 forbids to keep a block back for it: the kernel
     /// gets each at once, and what it holds of it is pushed out if nothing follows.
     fn is_followed(&mut self, stream: &Arc<Stream>, block: &[u8]) -> bool {
+        let is_last = self.writer.remaining() == Some(block.len() as u64);
+        if is_last {
+            return false;
+        }
         let now = clock::monotonic();
         let before = mem::replace(&mut self.last_block, now);
-        let is_last = self.writer.remaining() == Some(block.len() as u64);
-        if is_last || now.saturating_sub(before) > QUICK {
+        if now.saturating_sub(before) > QUICK {
             return false;
         }
         if self.held.is_none() {

@@ -6,19 +6,20 @@
 use std::sync::Arc;
 
 use pyo3::exceptions::{PyAssertionError, PyStopIteration, PyTimeoutError, PyTypeError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
-use super::environ::{EnvironError, Server};
+use super::environ::{self, EnvironError, Server};
 use super::exchange::Exchange;
 use super::file_wrapper::FileWrapper;
 use super::hooks::{RequestHooks, Seen};
+use super::objects::Objects;
 use super::record::Observers;
 use super::request_id::RequestIds;
 use super::start_response::{StartResponse, unsent};
 use super::text;
 use crate::py::bridge::{tell, tell_as};
-use crate::sys::clock;
 
 /// A WSGI callable and what is to be done around it.
 pub struct Application {
@@ -29,13 +30,6 @@ pub struct Application {
     pub sendfile: bool,
     /// Those of the configuration, if it sets any.
     pub hooks: Option<RequestHooks>,
-}
-
-/// How a request ended, for the one who owns the connection. The response, whole or not, waits to be drained.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Served {
-    /// Another request may follow on this connection.
-    pub persistent: bool,
 }
 
 /// Why a request was not served to its end.
@@ -53,49 +47,64 @@ impl From<PyErr> for Failure {
 }
 
 impl Application {
-    /// Serves the request whose head `exchange` holds.
-    pub fn serve(&self, py: Python<'_>, server: &Server, exchange: &Arc<Exchange>) -> Served {
-        let began = self.observers.as_ref().map(|_| clock::monotonic());
-        if let Some(ids) = &self.request_ids {
-            identify(server, exchange, ids);
-        }
+    /// Serves the request whose head `exchange` holds. The response, whole or not, waits to be drained. `objects`: those
+    /// that a former request of this exchange left unused, and then those that this one leaves.
+    pub fn serve(
+        &self,
+        py: Python<'_>,
+        server: &Server,
+        exchange: &Arc<Exchange>,
+        objects: &mut Option<Objects>,
+    ) {
         let mut seen = None;
-        let environ = match self.begin(py, server, exchange, &mut seen) {
-            Ok(environ) => Some(environ),
-            Err(EnvironError::Peer(fault)) => {
-                exchange.refuse(&fault);
-                None
-            }
-            Err(EnvironError::Python(error)) => {
-                self.report(py, exchange, &error);
-                None
-            }
-        };
-        exchange.begin();
-        let iterable = environ.as_ref().and_then(|environ| self.call(py, exchange, environ));
+        let begun = self.prepare(py, (server, exchange), objects.take(), &mut seen);
+        let begun = begun.map_err(|error| self.refuse(py, exchange, error)).ok();
+        let iterable = begun
+            .as_ref()
+            .and_then(|(objects, environ)| self.call(py, exchange, environ, objects.start_response.bind(py)));
+        exchange.take_back();
         let persistent = finish(exchange);
-        if let (Some(observers), Some(began)) = (&self.observers, began) {
-            let elapsed = clock::monotonic().saturating_sub(began);
-            observers.tell(py, (server, exchange), environ.as_ref(), elapsed);
+        let environ = begun.as_ref().map(|(_, environ)| environ);
+        if let Some(observers) = &self.observers {
+            observers.tell(py, (server, exchange), environ, exchange.elapsed());
         }
         if let Some(iterable) = iterable {
             close(py, &iterable);
         }
         if let (Some(hooks), Some(seen)) = (&self.hooks, &seen) {
-            hooks.after(py, exchange, seen, environ.as_ref());
+            hooks.after(py, exchange, seen, environ);
         }
         exchange.end();
-        Served { persistent }
+        // Whoever has kept the environ has them too.
+        *objects = begun.map(|(objects, _)| objects).filter(|objects| persistent && objects.are_as_new(py));
     }
 
-    /// What comes before the call: the hook, then the environ.
+    /// What the application is called with.
+    fn prepare<'py>(
+        &self,
+        py: Python<'py>,
+        (server, exchange): (&Server, &Arc<Exchange>),
+        kept: Option<Objects>,
+        seen: &mut Seen<'py>,
+    ) -> Result<(Objects, Bound<'py, PyDict>), EnvironError> {
+        let id = self.request_ids.as_ref().and_then(|ids| identify(server, exchange, ids));
+        self.begin(py, server, exchange, seen)?;
+        let objects = Objects::of(py, exchange, kept)?;
+        let environ = self.environ(py, server, exchange, &objects)?;
+        if let Some(id) = id {
+            environ::identify(&environ, &id)?;
+        }
+        Ok((objects, environ))
+    }
+
+    /// What comes before the environ.
     fn begin<'py>(
         &self,
         py: Python<'py>,
         server: &Server,
-        exchange: &Arc<Exchange>,
+        exchange: &Exchange,
         seen: &mut Seen<'py>,
-    ) -> Result<Bound<'py, PyDict>, EnvironError> {
+    ) -> Result<(), EnvironError> {
         if let Some(hooks) = &self.hooks {
             hooks.before(py, server, exchange, seen)?;
         }
@@ -105,41 +114,39 @@ impl Application {
         {
             log_begin(exchange);
         }
-        self.environ(py, server, exchange)
+        Ok(())
     }
 
     fn environ<'py>(
         &self,
         py: Python<'py>,
         server: &Server,
-        exchange: &Arc<Exchange>,
+        exchange: &Exchange,
+        objects: &Objects,
     ) -> Result<Bound<'py, PyDict>, EnvironError> {
         let reader = exchange.reading()?;
         let head = reader.head().ok_or_else(|| PyAssertionError::new_err("there is no request to serve"))?;
-        server.environ(py, &head, exchange)
+        server.environ(py, &head, exchange, objects)
+    }
+
+    /// There is nothing to call the application with.
+    fn refuse(&self, py: Python<'_>, exchange: &Exchange, error: EnvironError) {
+        match error {
+            EnvironError::Peer(fault) => exchange.refuse(&fault),
+            EnvironError::Python(error) => self.report(py, exchange, &error),
+        }
     }
 
     /// Calls the application and sends what it returns. The iterable comes back to be closed.
     fn call<'py>(
         &self,
         py: Python<'py>,
-        exchange: &Arc<Exchange>,
+        exchange: &Exchange,
         environ: &Bound<'py, PyDict>,
+        start_response: &Bound<'py, StartResponse>,
     ) -> Option<Bound<'py, PyAny>> {
-        let start_response = match Py::new(py, StartResponse::new(Arc::clone(exchange))) {
-            Ok(start_response) => start_response,
-            Err(error) => {
-                self.report(py, exchange, &error);
-                return None;
-            }
-        };
-        let iterable = match self.callable.bind(py).call1((environ, start_response)) {
-            Ok(iterable) => iterable,
-            Err(error) => {
-                self.report(py, exchange, &error);
-                return None;
-            }
-        };
+        let called = self.callable.bind(py).call1((environ, start_response));
+        let iterable = called.map_err(|error| self.report(py, exchange, &error)).ok()?;
         match self.send(py, exchange, &iterable) {
             Ok(()) => {}
             Err(Failure::Raised(error)) => self.report(py, exchange, &error),
@@ -156,14 +163,14 @@ impl Application {
         {
             return Ok(());
         }
-        if let Some(blocks) = complete(iterable)? {
-            return send_complete(exchange, &blocks);
+        if let Some(body) = Whole::of(iterable) {
+            return send_complete(exchange, body);
         }
         send_blocks(py, exchange, iterable)
     }
 
     /// Tells an exception to the error log, and to the client as far as that is still possible.
-    fn report(&self, py: Python<'_>, exchange: &Arc<Exchange>, error: &PyErr) {
+    fn report(&self, py: Python<'_>, exchange: &Exchange, error: &PyErr) {
         if exchange.is_expired() {
             // Its client and the log have been told, and most often this is only what came of that.
             let debug = (log::Level::Debug, module_path!());
@@ -192,7 +199,7 @@ impl Application {
 fn send_blocks(py: Python<'_>, exchange: &Exchange, iterable: &Bound<'_, PyAny>) -> Result<(), Failure> {
     check_iterable(iterable)?;
     // PEP 3333: one block that is known to be the only one is the whole body.
-    let single = iterable.len().is_ok_and(|length| length == 1);
+    let single = text::has_length(iterable) && iterable.len().is_ok_and(|length| length == 1);
     for item in iterable.try_iter()? {
         let item = item?;
         let block = text::block(&item)?;
@@ -205,28 +212,42 @@ fn send_blocks(py: Python<'_>, exchange: &Exchange, iterable: &Bound<'_, PyAny>)
     Ok(())
 }
 
-/// The blocks of a list or tuple, whose number and length are known before anything is sent.
-fn complete<'py>(iterable: &Bound<'py, PyAny>) -> PyResult<Option<Vec<Bound<'py, PyBytes>>>> {
-    let items: Vec<Bound<'py, PyAny>> = if let Ok(list) = iterable.cast_exact::<PyList>() {
-        list.iter().collect()
-    } else if let Ok(tuple) = iterable.cast_exact::<PyTuple>() {
-        tuple.iter().collect()
-    } else {
-        return Ok(None);
-    };
-    items.iter().map(|item| text::block(item).cloned()).collect::<PyResult<Vec<_>>>().map(Some)
+/// A list or tuple, whose length is known before anything of it is sent.
+#[derive(Clone, Copy)]
+enum Whole<'a, 'py> {
+    List(&'a Bound<'py, PyList>),
+    Tuple(&'a Bound<'py, PyTuple>),
 }
 
-fn send_complete(exchange: &Exchange, blocks: &[Bound<'_, PyBytes>]) -> Result<(), Failure> {
-    let length: usize = blocks.iter().map(|block| block.as_bytes().len()).sum();
+impl<'a, 'py> Whole<'a, 'py> {
+    fn of(iterable: &'a Bound<'py, PyAny>) -> Option<Self> {
+        let list = iterable.cast_exact().map(Self::List);
+        list.or_else(|_| iterable.cast_exact().map(Self::Tuple)).ok()
+    }
+
+    /// Does `work` with one block after the other.
+    fn each<E: From<PyErr>>(self, mut work: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        let visit = |item: Bound<'py, PyAny>| work(text::block(&item)?.as_bytes());
+        match self {
+            Self::List(list) => list.iter().try_for_each(visit),
+            Self::Tuple(tuple) => tuple.iter().try_for_each(visit),
+        }
+    }
+}
+
+fn send_complete(exchange: &Exchange, body: Whole<'_, '_>) -> Result<(), Failure> {
+    let mut length = 0;
+    body.each(|block| {
+        length += block.len() as u64;
+        PyResult::Ok(())
+    })?;
     let mut response = ready(exchange)?;
     // What `write` sent before was not counted in.
-    response.send_head(Some(length as u64));
-    for block in blocks {
-        let sent = response.send_last(&exchange.stream, block.as_bytes());
-        sent.map_err(|error| Failure::Gone(unsent(error)))?;
-    }
-    Ok(())
+    response.send_head(Some(length));
+    body.each(|block| {
+        let sent = response.send_last(&exchange.stream, block);
+        sent.map_err(|error| Failure::Gone(unsent(error)))
+    })
 }
 
 /// True if the kernel will send the file itself.
@@ -293,7 +314,7 @@ fn close(py: Python<'_>, iterable: &Bound<'_, PyAny>) {
     if iterable.is_exact_instance_of::<PyList>() || iterable.is_exact_instance_of::<PyTuple>() {
         return;
     }
-    let closed = match iterable.getattr_opt("close") {
+    let closed = match iterable.getattr_opt(intern!(py, "close")) {
         Ok(Some(close)) => close.call0().map(drop),
         Ok(None) => Ok(()),
         Err(error) => Err(error),
@@ -328,13 +349,14 @@ fn log_begin(exchange: &Exchange) {
 }
 
 /// Gives the request its id, which its response will carry.
-fn identify(server: &Server, exchange: &Exchange, ids: &RequestIds) {
+fn identify(server: &Server, exchange: &Exchange, ids: &RequestIds) -> Option<Arc<str>> {
     let reader = exchange.request();
-    let Some(head) = reader.as_ref().and_then(|reader| reader.head()) else { return };
-    let id = exchange.identify(ids.of(&head, server.trusts(exchange)));
+    let id = ids.of(&reader.as_ref()?.head()?, server.trusts(exchange));
+    exchange.identify(Arc::clone(&id));
     if let Some(mut response) = exchange.response() {
-        response.writer.identify(id);
+        response.writer.identify(&id);
     }
+    Some(id)
 }
 
 /// `METHOD target [id]`, for the error log.

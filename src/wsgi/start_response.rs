@@ -17,11 +17,17 @@ use crate::http::AppError;
 #[pyclass(frozen, freelist = 16, module = "rwsgi")]
 pub struct StartResponse {
     exchange: Arc<Exchange>,
+    write: Py<Write>,
 }
 
 impl StartResponse {
-    pub(super) const fn new(exchange: Arc<Exchange>) -> Self {
-        Self { exchange }
+    pub(super) fn new(py: Python<'_>, exchange: &Arc<Exchange>) -> PyResult<Self> {
+        let write = Py::new(py, Write { exchange: Arc::clone(exchange) })?;
+        Ok(Self { exchange: Arc::clone(exchange), write })
+    }
+
+    pub(super) const fn write(&self) -> &Py<Write> {
+        &self.write
     }
 }
 
@@ -34,7 +40,7 @@ impl StartResponse {
         status: &Bound<'_, PyAny>,
         headers: &Bound<'_, PyAny>,
         exc_info: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Write> {
+    ) -> PyResult<Py<Write>> {
         let mut response = self.exchange.writing()?;
         match exc_info.filter(|info| info.is_truthy().unwrap_or(true)) {
             Some(info) if response.writer.head_sent() => return Err(raised(py, info)?),
@@ -48,7 +54,7 @@ impl StartResponse {
             response.head.clear();
             return Err(error);
         }
-        Ok(Write { exchange: Arc::clone(&self.exchange) })
+        Ok(self.write.clone_ref(py))
     }
 }
 
@@ -62,7 +68,7 @@ fn raised(py: Python<'_>, info: &Bound<'_, PyAny>) -> PyResult<PyErr> {
 }
 
 fn set_head(response: &mut Response, status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<()> {
-    response.head.set_status(&text::latin1(status, "the status")?).map_err(refused)?;
+    response.head.set_status(text::latin1(status, "the status")?).map_err(refused)?;
     if let Ok(list) = headers.cast_exact::<PyList>() {
         return list.iter().try_for_each(|field| push(response, &field));
     }
@@ -73,16 +79,12 @@ fn set_head(response: &mut Response, status: &Bound<'_, PyAny>, headers: &Bound<
 }
 
 fn push(response: &mut Response, field: &Bound<'_, PyAny>) -> PyResult<()> {
-    let pair = pair(field)?;
-    let (name, value) = (pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?);
-    let name = text::latin1(&name, "a header's name")?;
-    let value = text::latin1(&value, "a header's value")?;
-    response.head.push(&name, &value).map_err(refused)
-}
-
-fn pair<'a, 'py>(field: &'a Bound<'py, PyAny>) -> PyResult<&'a Bound<'py, PyTuple>> {
-    let pair = field.cast::<PyTuple>().ok().filter(|pair| pair.len() == 2);
-    pair.ok_or_else(|| PyTypeError::new_err("each header must be a tuple of a name and a value"))
+    let Some([name, value]) = field.cast::<PyTuple>().ok().map(PyTupleMethods::as_slice) else {
+        return Err(PyTypeError::new_err("each header must be a tuple of a name and a value"));
+    };
+    let name = text::latin1(name, "a header's name")?;
+    let value = text::latin1(value, "a header's value")?;
+    response.head.push(name, value).map_err(refused)
 }
 
 fn refused(error: AppError) -> PyErr {
@@ -154,6 +156,6 @@ impl EarlyHints {
 fn bytes_or_text(value: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<u8>> {
     match value.extract::<&[u8]>() {
         Ok(bytes) => Ok(bytes.to_vec()),
-        Err(_) => Ok(text::latin1(value, what)?.into_owned()),
+        Err(_) => Ok(text::latin1(value, what)?.to_vec()),
     }
 }

@@ -1,10 +1,9 @@
 //! Bytes of the wire as Python strings and back: latin-1 both ways, as PEP 3333 has it.
 
-use std::borrow::Cow;
-
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::string::PyStringData;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
 /// A native string whose code points are `bytes`.
@@ -40,17 +39,29 @@ pub(super) fn set_new<'py>(
 
 /// The bytes of a native string. `what` names the value in the error: TypeError if it is no `str`, ValueError if a
 /// code point is above U+00FF.
-pub(super) fn latin1<'a>(value: &'a Bound<'_, PyAny>, what: &str) -> PyResult<Cow<'a, [u8]>> {
+pub(super) fn latin1<'a>(value: &'a Bound<'_, PyAny>, what: &str) -> PyResult<&'a [u8]> {
     let Ok(text) = value.cast::<PyString>() else {
         let kind = value.get_type().name()?;
         return Err(PyTypeError::new_err(format!("{what} must be a str, not {kind}")));
     };
-    let utf8 = text.to_str().map_err(|_| PyValueError::new_err(format!("{what} has lone surrogates")))?;
-    if utf8.is_ascii() {
-        return Ok(Cow::Borrowed(utf8.as_bytes()));
+    // SAFETY: the string is alive, and immutable. pyo3 decodes the bits in which CPython keeps the width of a string's code
+    // points, as compilers lay them out wherever we build; the width is one byte exactly if all are latin-1.
+    if let Ok(PyStringData::Ucs1(bytes)) = unsafe { text.data() } {
+        return Ok(bytes);
     }
-    let bytes: Option<Vec<u8>> = utf8.chars().map(|c| u8::try_from(c).ok()).collect();
-    bytes.map(Cow::Owned).ok_or_else(|| PyValueError::new_err(format!("{what} is not latin-1: {utf8:?}")))
+    let utf8 = text.to_str().map_err(|_| PyValueError::new_err(format!("{what} has lone surrogates")))?;
+    Err(PyValueError::new_err(format!("{what} is not latin-1: {utf8:?}")))
+}
+
+/// Whether its class says how long it is. Asking one that does not costs an exception.
+pub(super) fn has_length(object: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: the object is alive and so is its type, whose tables of methods live as long as it and are only read.
+    unsafe {
+        let kind = ffi::Py_TYPE(object.as_ptr());
+        let (sequence, mapping) = ((*kind).tp_as_sequence, (*kind).tp_as_mapping);
+        (!sequence.is_null() && (*sequence).sq_length.is_some())
+            || (!mapping.is_null() && (*mapping).mp_length.is_some())
+    }
 }
 
 /// The bytes of a block of a body. TypeError, with advice, for anything else.

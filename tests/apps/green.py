@@ -78,6 +78,15 @@ def calls(environ, start_response):
         return answer(start_response, response.read().decode())
 
 
+# How a library in C would wait; a hook changes it, as psycogreen's does.
+WAIT = time.sleep
+
+
+def waits(environ, start_response):
+    WAIT(1)
+    return hello(environ, start_response)
+
+
 def spins(environ, start_response):
     """Keeps the interpreter for itself."""
     end = time.monotonic() + float(environ["QUERY_STRING"])

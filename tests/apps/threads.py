@@ -33,20 +33,26 @@ def name(environ, start_response):
 
 
 def keeps(environ, start_response):
-    """Keeps its objects for `uses`."""
-    KEPT.update(input=environ["wsgi.input"], start=start_response)
-    return answer(start_response, "kept")
+    """Keeps one of its objects for `uses`."""
+    write = start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "4")])
+    KEPT["use"] = {
+        "input": environ["wsgi.input"].read,
+        "start": lambda: start_response("500 No", []),
+        "write": lambda: write(b"old"),
+        "hints": lambda hints=environ["wsgi.early_hints"]: hints([]),
+        "environ": lambda: environ["wsgi.input"].read(),
+        "nothing": lambda: None,
+    }[environ["QUERY_STRING"]]
+    return [b"kept"]
 
 
 def uses(environ, start_response):
-    """What becomes of objects of another request."""
-    said = []
-    for call in (KEPT["input"].read, lambda: KEPT["start"]("500 No", [])):
-        try:
-            said.append(repr(call()))
-        except RuntimeError as error:
-            said.append(str(error))
-    return answer(start_response, "; ".join(said) + f"; {environ['wsgi.input'].read()!r}")
+    """What becomes of an object of another request."""
+    try:
+        said = repr(KEPT["use"]())
+    except RuntimeError as error:
+        said = str(error)
+    return answer(start_response, f"{said}; {environ['wsgi.input'].read()!r}")
 
 
 def echo(environ, start_response):

@@ -1,4 +1,4 @@
-"""Flask and Django served for real: examples/flask_app.py and examples/django_app.py."""
+"""Flask and Django served for real: examples/flask_app.py and examples/django_app.py, in every kind of worker."""
 
 import json
 
@@ -19,9 +19,14 @@ def multipart(name: str, content: bytes) -> tuple[tuple[str, str], bytes]:
     return ("Content-Type", f"multipart/form-data; boundary={BOUNDARY}"), body
 
 
+@pytest.fixture(scope="module", params=["sync", "gevent", "eventlet"])
+def worker_class(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
 @pytest.fixture(scope="module", params=["flask_app:app", "django_app"])
-def site(request: pytest.FixtureRequest, module_serve):
-    return module_serve("-w", "2", app=request.param, cwd=EXAMPLES)
+def site(request: pytest.FixtureRequest, worker_class: str, module_serve):
+    return module_serve("-w", "2", "-k", worker_class, app=request.param, cwd=EXAMPLES)
 
 
 def test_json(site) -> None:

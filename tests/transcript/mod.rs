@@ -3,6 +3,10 @@
 
 #![allow(clippy::unwrap_used, unreachable_pub, dead_code)]
 
+pub mod corpus;
+pub mod flags;
+pub mod naive;
+
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -115,8 +119,11 @@ impl Run<'_> {
         assert!(self.reader.body().is_empty());
     }
 
-    fn report_body(&mut self) {
+    fn report_body(&mut self, whole: bool) {
         self.swallow();
+        let announced = self.reader.head().and_then(|head| head.content_length());
+        let told = u64::try_from(self.body.len()).unwrap();
+        assert!(announced.is_none_or(|length| told == length || told < length && !whole), "{told} bytes");
         if !self.body.is_empty() {
             self.lines.push(format!("body {}", escape(&self.body)));
             self.body.clear();
@@ -126,7 +133,7 @@ impl Run<'_> {
     fn end(&mut self) {
         assert!(self.reader.body_ended());
         let persistent = self.reader.head().unwrap().keep_alive();
-        self.report_body();
+        self.report_body(true);
         self.lines.push("end".to_owned());
         if persistent {
             assert!(self.reader.next_request(), "a request that ended leaves the connection usable");
@@ -138,7 +145,10 @@ impl Run<'_> {
 
     fn fault(&mut self, fault: &PeerError) {
         assert_eq!(self.reader.next_event().as_ref(), Err(fault), "a fault is for good");
-        self.report_body();
+        self.report_body(false);
+        self.reader.receive(b"GET /behind-a-fault HTTP/1.1\r\n\r\n");
+        assert_eq!(self.reader.next_event().as_ref(), Err(fault), "no byte is looked at behind a fault");
+        assert!(self.reader.body().is_empty(), "no body grows behind a fault");
         assert!(!self.reader.next_request(), "no request is read behind a fault");
         assert!(!self.reader.is_idle() && !self.reader.wants_continue());
         self.last(error_line(fault));
@@ -151,13 +161,14 @@ impl Run<'_> {
 
     fn finish(&mut self) {
         if !self.over && !self.reader.is_idle() {
-            self.report_body();
+            self.report_body(false);
             self.lines.push("need".to_owned());
         }
     }
 }
 
 fn describe(head: &Head<'_>, lines: &mut Vec<String>) {
+    assert!(head.content_length().is_none() || !head.is_chunked(), "two lengths");
     let mut line = format!("head {} {} {}", head.method(), escape(head.target()), head.version().as_str());
     line.push_str(if head.keep_alive() { " keep-alive" } else { " close" });
     if let Some(length) = head.content_length() {

@@ -6,10 +6,12 @@ itself runs in the main greenlet, never in the hub: a logger that blocks may swi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from gevent import Greenlet, get_hub, getcurrent, monkey, reinit
+from gevent import get_hub, getcurrent, monkey, reinit
 from gevent.socket import wait_read, wait_write
+from greenlet import greenlet
 
 from .base import Worker
 
@@ -26,11 +28,10 @@ class GeventWorker(Worker):
 
     def run(self, engine: Engine) -> None:
         engine.wait_by(wait)
-        sleeper = Sleeper(engine.fileno())
+        loop = Loop(engine.fileno())
         while (seconds := engine.limit()) is not None:
-            sleeper.sleep(seconds)
-            for task in engine.turn():
-                Greenlet.spawn(task)
+            loop.sleep(seconds)
+            loop.begin(engine.turn())
 
 
 def wait(fd: int, for_writing: bool, seconds: float | None) -> bool:
@@ -42,13 +43,14 @@ def wait(fd: int, for_writing: bool, seconds: float | None) -> bool:
     return True
 
 
-class Sleeper:
-    """The main greenlet, asleep until a descriptor is readable or its time is up."""
+class Loop:
+    """The main greenlet, which sleeps until a descriptor is readable or its time is up, and the greenlets it begins."""
 
     def __init__(self, fd: int) -> None:
         self.hub = get_hub()
         self.greenlet = getcurrent()
         self.asleep = False
+        self.tasks: list[Callable[[], None]] = []
         self.seconds = 0.0
         self.timer = self.hub.loop.timer(0)
         # It stays started: waiting costs no more than the two switches.
@@ -56,10 +58,17 @@ class Sleeper:
         self.watcher.start(self.wake)
 
     def wake(self) -> None:
+        """In the hub: let the main greenlet have its turn, then run what has come of it."""
         # It may be in the middle of a turn, where a logger of the application's waits for something else.
         if self.asleep:
             self.asleep = False
             self.greenlet.switch()
+        while self.tasks:
+            # What ends or waits goes back to the hub, and so here.
+            greenlet(self.tasks.pop(0), self.hub).switch()
+
+    def begin(self, tasks: list[Callable[[], None]]) -> None:
+        self.tasks += tasks
 
     def sleep(self, seconds: float) -> None:
         if seconds != self.seconds:

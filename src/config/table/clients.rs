@@ -54,9 +54,19 @@ section! {
 
         /// How much of a body comes before the application is called.
         ///
-        /// The application reads the rest of a larger one from the client, whose pace it then has to bear.
+        /// The application reads the rest of a larger one from the client, whose pace it then has to bear, unless
+        /// `request_spool` says otherwise.
         request_buffer: Size = 1 << 20 => {
             flags: &["--request-buffer"], metavar: "SIZE", live: Live::Workers,
+        }
+
+        /// Longest body that waits in a file for the application.
+        ///
+        /// Bodies that are larger than `request_buffer`, and not larger than this, are received whole into a temporary
+        /// file (`tmp_upload_dir`), so that a slow upload occupies no thread; the application reads them from there.
+        /// Where that file cannot be written the request is answered 503, and the log says why. 0 is none.
+        request_spool: Size = 0 => {
+            flags: &["--request-spool"], metavar: "SIZE", live: Live::Workers,
         }
 
         /// How much of a response waits for a slow client.

@@ -61,8 +61,13 @@ section! {
             moot: Some("workers show that they live through shared memory, not a file"),
         }
 
-        /// Directory of uploads.
-        tmp_upload_dir: OptionalPath = None => { moot: Some("uploads go to no file") }
+        /// Directory of the files that large bodies wait in.
+        ///
+        /// See `request_spool`. The files have no names. The workers' user must be able to write there; a `/tmp` that is
+        /// kept in memory is no good place for it.
+        tmp_upload_dir: OptionalPath = None => {
+            live: Live::Workers, default_is: Some("`TMPDIR`, or `/tmp`"),
+        }
 
         /// Permission bits that new UNIX sockets lack.
         ///

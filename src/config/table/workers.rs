@@ -22,14 +22,17 @@ section! {
         ///
         /// `sync` serves one request at a time and closes the connection after it. `gthread` keeps connections
         /// (`keepalive`) and serves as many requests at a time as it has `threads`; `sync` with more than one thread
-        /// is `gthread`.
+        /// is `gthread`. `gevent` and `eventlet` serve each request in a greenlet, as many at a time as there may be
+        /// connections (`worker_connections`). `package.module.Class` is a class of your own.
+        /// [workers.md](workers.md) tells which to choose.
         worker_class: WorkerClass = WorkerClass::Sync => {
             flags: &["-k", "--worker-class"], metavar: "CLASS", live: Live::Workers,
         }
 
         /// Threads per worker that run the application.
         ///
-        /// While all of them are busy new connections stay in the queue of the socket, for other workers.
+        /// While all of them are busy new connections stay in the queue of the socket, for other workers. Only `sync`
+        /// and `gthread` have threads.
         threads: Threads = 1 => { flags: &["--threads"], metavar: "COUNT", live: Live::Workers }
 
         /// Requests that may wait in a worker for a free thread.
@@ -45,7 +48,8 @@ section! {
 
         /// Connections a worker may hold at once.
         ///
-        /// When there are more, the one that has been idle or incomplete for longest is closed.
+        /// When there are more, the one that has been idle or incomplete for longest is closed. With `gevent` and
+        /// `eventlet` it is also the number of requests that may run at once.
         worker_connections: Count = 1000 => {
             flags: &["--worker-connections"], metavar: "COUNT", live: Live::Workers,
         }
@@ -88,7 +92,8 @@ section! {
         /// Seconds a worker may be silent before it is killed.
         ///
         /// A worker of one thread is silent while the application runs, so this is also the longest a request may
-        /// take; one with several is only if the interpreter is stuck. 0 is for ever.
+        /// take; one with several is only if the interpreter is stuck, and one with greenlets if its loop is. 0 is for
+        /// ever.
         timeout: Seconds = Duration::from_secs(30) => {
             flags: &["-t", "--timeout"], metavar: "SECONDS", live: Live::Reload,
         }

@@ -155,7 +155,7 @@ impl Keeper for Requests {
     fn begin(&self, method: &str, target: &[u8], now: Duration) -> usize {
         self.process.get().count();
         let lane = self.lanes().take();
-        self.slot.serve(lane, method, target, now);
+        self.slot.serve(lane, method.as_bytes(), target, now);
         lane
     }
 

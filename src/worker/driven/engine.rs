@@ -166,10 +166,11 @@ impl Engine {
 
     fn serve(&self, py: Python<'_>, mut job: Job) {
         let lane = self.lanes.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let began = clock::monotonic();
         if let Some(overdue) = &self.overdue {
-            overdue.enter(lane, &job.connection.exchange, clock::monotonic(), Place::here(py));
+            overdue.enter(lane, &job.connection.exchange, began, Place::here(py));
         }
-        let (step, now) = self.service.serve(py, lane, &mut job);
+        let (step, now) = self.service.serve(py, lane, &mut job, began);
         let was_stuck = self.overdue.as_ref().is_some_and(|overdue| overdue.leave(lane, now));
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner).give(lane);
         self.finish(Served { job, step, now, was_stuck });

@@ -30,7 +30,7 @@ use super::reactor::Reactor;
 use super::service::Service;
 use crate::config::Settings;
 use crate::config::kind::WorkerClass;
-use crate::py::bridge;
+use crate::py::{bridge, frames};
 
 /// An object of the worker class.
 pub(super) struct Driver {
@@ -87,6 +87,8 @@ impl Driver {
     ) -> PyResult<Bound<'py, PyAny>> {
         let class = settings.workers.class();
         if class.speaks_wsgi() {
+            // Drivers begin a greenlet for each request.
+            frames::keep(py);
             let limit = settings.workers.request_timeout;
             return Ok(Bound::new(py, Engine::new(Reactor::new(parts)?, service, control, limit)?)?.into_any());
         }
@@ -109,12 +111,9 @@ fn is_told(py: Python<'_>, error: &PyErr) -> bool {
     class.is_ok_and(|class| error.matches(py, class).unwrap_or(false))
 }
 
-/// In the master, before it loads the application for all workers. What keeps it from working is the first worker's to
-/// tell.
-pub fn patch(py: Python<'_>, settings: &Settings) {
-    if let Err(error) = Driver::prepare(py, settings) {
-        log::debug!("Cannot patch before the application is loaded: {error}");
-    }
+/// In the master, before it loads the application for all workers or tries to. The error is a line for the terminal.
+pub fn patch(py: Python<'_>, settings: &Settings) -> Result<(), String> {
+    Driver::prepare(py, settings).map(drop)
 }
 
 fn make<'py>(py: Python<'py>, path: &str) -> PyResult<Bound<'py, PyAny>> {

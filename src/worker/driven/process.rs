@@ -127,7 +127,7 @@ impl Process {
     }
 
     fn serve(&self, lane: usize, method: &str, target: &[u8]) {
-        self.slot.serve(lane, method, target, clock::monotonic());
+        self.slot.serve(lane, method.as_bytes(), target, clock::monotonic());
     }
 
     fn idle(&self, lane: usize) {

@@ -1,7 +1,8 @@
 //! Taking new connections: one at a time, in turns with the sibling workers, and with manners when descriptors run out.
 //!
 //! Owns whether the reactor accepts at all. Must never take a connection that it could not serve next, save to tell its
-//! client so (`waiting.rs`): those in the queue belong to whichever worker is free first.
+//! client so (`waiting.rs`): those in the queue belong to whichever worker is free first. Read next: `balance.rs`, whose
+//! turn it is.
 
 use std::io;
 use std::mem;
@@ -20,8 +21,9 @@ const COMPLAINT_PAUSE: Duration = Duration::from_secs(10);
 
 impl Reactor {
     pub(super) fn start_accepting(&mut self) -> io::Result<()> {
-        self.resume = None;
+        self.end_pause();
         if !mem::replace(&mut self.accepting, true) {
+            self.show_load();
             for (index, listener) in self.parts.listeners.iter().enumerate() {
                 self.poller.add(listener, SPECIAL | index as u64, self.listener_interest())?;
             }
@@ -40,6 +42,11 @@ impl Reactor {
         }
     }
 
+    fn end_pause(&mut self) {
+        self.resume = None;
+        self.balance.stays();
+    }
+
     /// A connection waits in the queue of one of these.
     pub(super) fn ready_to_accept(&self, among: impl Fn(&Listener) -> bool) -> bool {
         self.parts.listeners.iter().filter(|listener| among(listener)).any(Listener::has_waiting)
@@ -56,7 +63,7 @@ impl Reactor {
     }
 
     /// The kernel wakes the first in its queue: to the end of it, so that all workers get their share.
-    fn take_turns(&self, index: usize, listener: &Listener) {
+    pub(super) fn take_turns(&self, index: usize, listener: &Listener) {
         let _ = self.poller.remove(listener);
         if let Err(error) = self.poller.add(listener, SPECIAL | index as u64, self.listener_interest()) {
             log::error!("Cannot wait for connections: {error}");
@@ -64,12 +71,17 @@ impl Reactor {
     }
 
     pub(super) fn stop_accepting(&mut self) {
+        self.leave_listeners();
+        self.end_pause();
+        self.show_load();
+    }
+
+    pub(super) fn leave_listeners(&mut self) {
         if mem::take(&mut self.accepting) {
             for listener in self.parts.listeners.iter() {
                 let _ = self.poller.remove(listener);
             }
         }
-        self.resume = None;
     }
 
     const fn listener_interest(&self) -> Interest {
@@ -96,9 +108,6 @@ impl Reactor {
                 return None;
             }
         };
-        if self.parts.siblings && self.accepting {
-            self.take_turns(index, listener);
-        }
         if self.table.len() >= self.parts.worker_connections {
             self.evict();
         }
@@ -106,6 +115,10 @@ impl Reactor {
         let exchange = Exchange::new(stream, peer, protocol, Arc::clone(&self.parts.patience));
         let connection = Connection::new(exchange, index, self.buffers.share(), self.now);
         let token = self.table.insert(Box::new(connection));
+        self.show_load();
+        if self.parts.siblings && self.accepting {
+            self.take_place(index, listener);
+        }
         self.advance(token)
     }
 

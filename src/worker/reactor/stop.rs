@@ -86,6 +86,7 @@ impl Reactor {
             let end = now + graceful_timeout.mul_f64(0.9);
             self.stopping = Some(Stopping { began: now, end, closed: None, left: false });
             self.parts.slot.set_stage(Stage::Stopping);
+            self.show_load();
             self.next_sweep = now;
         }
         let Some(stopping) = &self.stopping else { return false };

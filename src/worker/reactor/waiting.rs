@@ -5,10 +5,12 @@
 //! shares the queue has a thread to spare: that one is woken for them. Must never turn anybody away at a stop, which answers all that
 //! came. Read next: `accept.rs`.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Reactor, SPECIAL};
+use crate::sys::reason::reason;
 
 /// Who waits in the queue of the socket is left so long to siblings that are busy as well.
 const CHANCE: Duration = Duration::from_millis(50);
@@ -94,6 +96,23 @@ impl Reactor {
         self.tell_turned_away();
     }
 
+    /// Its body cannot be written to a file. The client may come again: disks fill up, and are cleared.
+    pub(super) fn turn_away_upload(&mut self, token: u64, error: &io::Error) {
+        let Some(connection) = self.table.get_mut(token) else { return };
+        connection.exchange.drop_spool();
+        connection.exchange.turn_away(RETRY_AFTER);
+        let directory = connection.exchange.patience.spool_directory.display();
+        if self.complain_of_spool_after <= self.now {
+            log::error!(
+                "Cannot keep a large body in {directory}: {}. Its client is answered 503. {} (request_spool)",
+                reason(error),
+                advice(error)
+            );
+            self.complain_of_spool_after = self.now + TELLING_PAUSE;
+        }
+        self.drain(token);
+    }
+
     pub(super) fn tell_turned_away(&mut self) {
         if let Some(count) = self.waiting.tell(self.now) {
             let bound = self.parts.max_waiting_requests;
@@ -101,6 +120,15 @@ impl Reactor {
                 "Every thread is busy and {bound} requests wait (max_waiting_requests): answered 503 to {count} more."
             );
         }
+    }
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE) => "Raise the limit of open files, or lower worker_connections.",
+        Some(libc::EFBIG) => "Raise the limit of a file's size, or lower request_spool.",
+        Some(libc::ENOSPC | libc::EDQUOT) => "Make room there, or set tmp_upload_dir to a larger place.",
+        _ => "Set tmp_upload_dir to a directory that the workers can write to.",
     }
 }
 
