@@ -70,9 +70,10 @@ builtin, kind, anything = print, dict, mock.MagicMock()
 
 
 @pytest.mark.parametrize("name", ["function", "with_more", "Object", "instance", "method", "Double"])
-def test_what_can_be_nothing_but_asgi_is_refused(run, tmp_path: Path, name: str) -> None:
+def test_what_can_be_nothing_but_asgi_is_refused_by_classes_for_wsgi(run, tmp_path: Path, name: str) -> None:
     (tmp_path / "cases.py").write_text(APPLICATIONS)
-    status, _, stderr = run("--check-config", f"cases:{name}", cwd=tmp_path)
+    assert run("--check-config", f"cases:{name}", cwd=tmp_path) == (0, "", "")
+    status, _, stderr = run("--check-config", "-k", "sync", f"cases:{name}", cwd=tmp_path)
     assert (status, f"cases:{name} is an ASGI application; " in stderr) == (1, True), stderr
 
 
@@ -85,7 +86,7 @@ def test_what_can_be_nothing_but_asgi_is_refused(run, tmp_path: Path, name: str)
 )
 def test_everything_else_passes(run, tmp_path: Path, name: str) -> None:
     (tmp_path / "cases.py").write_text(APPLICATIONS)
-    assert run("--check-config", f"cases:{name}", cwd=tmp_path) == (0, "", "")
+    assert run("--check-config", "-k", "sync", f"cases:{name}", cwd=tmp_path) == (0, "", "")
 
 
 def test_a_factory_in_the_place_of_its_application_is_told_once(serve, tmp_path: Path) -> None:

@@ -89,6 +89,37 @@ class Process:
     def refuse_connections(self) -> None:
         """Keep new connections off the sockets, for the last worker of all."""
 
+class AsgiProcess:
+    """What the asgi worker class runs with (rwsgi.workers.asgi)."""
+
+    @property
+    def process(self) -> Process: ...
+    def server(self, event_loop: Any, start_task: Callable[[Any], Any], state: dict[str, Any]) -> AsgiServer:
+        """The server of this process, once. `state` is the lifespan's."""
+    def accept(self, server: AsgiServer, listener: int) -> tuple[Any, Any] | None:
+        """Take a connection: its socket and its protocol; None if none waits after all."""
+    def tell(self, level: str, message: str, error: BaseException | None) -> None:
+        """Write to the error log."""
+
+class AsgiServer:
+    """The connections of an asgi worker."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another connection may be taken."""
+    def sweep(self, stopping_since: float | None) -> None:
+        """Look at the clock for every connection."""
+    def stop(self) -> None:
+        """No client may keep its connection any more."""
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is left to do."""
+    @property
+    def tasks(self) -> list[Any]:
+        """The tasks that run the application."""
+    def abort(self) -> int:
+        """Cut every connection and cancel every task; how many connections that were."""
+
 def main(argv: list[str]) -> int:
     """Run the server with these arguments (the program's name left out) and return its exit status."""
 

@@ -26,13 +26,12 @@ const MANY: usize = 100;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Candidate {
     pub(super) expression: String,
-    pub(super) is_asgi: bool,
     rank: u8,
 }
 
 impl Candidate {
-    fn new(expression: &str, rank: u8, is_asgi: bool) -> Self {
-        Self { expression: expression.to_owned(), is_asgi, rank }
+    fn new(expression: &str, rank: u8) -> Self {
+        Self { expression: expression.to_owned(), rank }
     }
 }
 
@@ -121,9 +120,9 @@ fn function(node: &Bound<'_, PyAny>) -> PyResult<Option<Candidate>> {
     let name: String = node.getattr("name")?.extract()?;
     let (all, required) = parameters(node)?;
     Ok(if FACTORIES.contains(&name.as_str()) && required == 0 {
-        Some(Candidate::new(&format!("{name}()"), 4, false))
+        Some(Candidate::new(&format!("{name}()"), 4))
     } else if all == 2 {
-        Some(Candidate::new(&name, rank(&name).unwrap_or(2), false))
+        Some(Candidate::new(&name, rank(&name).unwrap_or(2)))
     } else {
         None
     })
@@ -131,18 +130,17 @@ fn function(node: &Bound<'_, PyAny>) -> PyResult<Option<Candidate>> {
 
 fn coroutine(node: &Bound<'_, PyAny>) -> PyResult<Option<Candidate>> {
     let name: String = node.getattr("name")?.extract()?;
-    Ok((parameters(node)?.0 == 3).then(|| Candidate::new(&name, rank(&name).unwrap_or(1), true)))
+    Ok((parameters(node)?.0 == 3).then(|| Candidate::new(&name, rank(&name).unwrap_or(1))))
 }
 
 fn assignment(node: &Bound<'_, PyAny>, found: &mut Vec<Candidate>) -> PyResult<()> {
     let maker = maker(&node.getattr("value")?)?;
-    let is_asgi = ASGI_MAKERS.contains(&maker.as_str());
-    let known = is_asgi || MAKERS.contains(&maker.as_str());
+    let known = [&MAKERS[..], &ASGI_MAKERS].iter().any(|makers| makers.contains(&maker.as_str()));
     for target in node.getattr("targets")?.try_iter()? {
         let Some(name) = target?.getattr_opt("id")? else { continue };
         let name: String = name.extract()?;
         if let Some(rank) = rank(&name).or(known.then_some(6)) {
-            found.push(Candidate::new(&name, rank, is_asgi));
+            found.push(Candidate::new(&name, rank));
         }
     }
     Ok(())
@@ -163,7 +161,7 @@ fn imports(node: &Bound<'_, PyAny>, found: &mut Vec<Candidate>) -> PyResult<()> 
         let alias = alias?;
         let renamed: Option<String> = alias.getattr("asname")?.extract()?;
         let name = renamed.map_or_else(|| alias.getattr("name")?.extract(), Ok::<_, PyErr>)?;
-        found.extend(rank(&name).map(|rank| Candidate::new(&name, rank, false)));
+        found.extend(rank(&name).map(|rank| Candidate::new(&name, rank)));
     }
     Ok(())
 }

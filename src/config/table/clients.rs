@@ -55,7 +55,7 @@ section! {
         /// How much of a body comes before the application is called.
         ///
         /// The application reads the rest of a larger one from the client, whose pace it then has to bear, unless
-        /// `request_spool` says otherwise.
+        /// `request_spool` says otherwise. `asgi` applications are called at once, and as much waits for them.
         request_buffer: Size = 1 << 20 => {
             flags: &["--request-buffer"], metavar: "SIZE", live: Live::Workers,
         }
@@ -64,7 +64,8 @@ section! {
         ///
         /// Bodies that are larger than `request_buffer`, and not larger than this, are received whole into a temporary
         /// file (`tmp_upload_dir`), so that a slow upload occupies no thread; the application reads them from there.
-        /// Where that file cannot be written the request is answered 503, and the log says why. 0 is none.
+        /// Where that file cannot be written the request is answered 503, and the log says why. 0 is none. The class
+        /// `asgi` hands on what comes and has no use for it.
         request_spool: Size = 0 => {
             flags: &["--request-spool"], metavar: "SIZE", live: Live::Workers,
         }

@@ -23,7 +23,8 @@ section! {
         /// `sync` serves one request at a time and closes the connection after it. `gthread` keeps connections
         /// (`keepalive`) and serves as many requests at a time as it has `threads`; `sync` with more than one thread
         /// is `gthread`. `gevent` and `eventlet` serve each request in a greenlet, as many at a time as there may be
-        /// connections (`worker_connections`). `package.module.Class` is a class of your own.
+        /// connections (`worker_connections`). `asgi` serves ASGI applications; an ASGI application for which no class was
+        /// chosen gets it. `package.module.Class` is a class of your own.
         /// [workers.md](workers.md) tells which to choose.
         worker_class: WorkerClass = WorkerClass::Sync => {
             flags: &["-k", "--worker-class"], metavar: "CLASS", live: Live::Workers,
@@ -49,7 +50,7 @@ section! {
         /// Connections a worker may hold at once.
         ///
         /// When there are more, the one that has been idle or incomplete for longest is closed. With `gevent` and
-        /// `eventlet` it is also the number of requests that may run at once.
+        /// `eventlet` it is also the number of requests that may run at once. Where none of them is, `asgi` takes no more.
         worker_connections: Count = 1000 => {
             flags: &["--worker-connections"], metavar: "COUNT", live: Live::Workers,
         }
@@ -105,7 +106,8 @@ section! {
         /// is stuck for as long again gets its worker replaced, as under max_requests. The time that the application
         /// waits for its client counts in. A call that never lets go of the interpreter is a case for `timeout`. 0 is for ever. Above 0 a `sync` worker runs the application outside of the
         /// main thread, where Python takes no signal handlers. `timeout` is about the whole worker and still ends one
-        /// of a single thread: let it be more than twice as long.
+        /// of a single thread: let it be more than twice as long. Under `asgi` the request's task is cancelled; it is not
+        /// for WebSockets.
         request_timeout: Seconds = Duration::ZERO => {
             flags: &["--request-timeout"], metavar: "SECONDS", live: Live::Workers,
         }
