@@ -42,8 +42,9 @@ format: $(TEST_VENV)/.deps  ## format the Rust and the Python code
 	$(TEST_VENV)/bin/ruff check --fix $(PYTHON_DIRS)
 	$(TEST_VENV)/bin/ruff format $(PYTHON_DIRS)
 
-rust-test:  ## run the tests of everything that is not Python
+rust-test: $(TEST_VENV)/.deps  ## run the unit tests, and those of the HTTP core
 	cargo test --quiet --no-default-features
+	PYO3_PYTHON=$(TEST_PYTHON) cargo test --quiet --features embed --lib
 
 # It links the libpython of the interpreter whose packages it will serve.
 native: $(TEST_VENV)/.deps  ## build the native binary (unoptimised) that carries its own interpreter

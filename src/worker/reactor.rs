@@ -61,7 +61,8 @@ pub(super) struct Reactor {
     balance: Balance,
     /// Nobody is free to serve what would be accepted.
     saturated: bool,
-    /// When that ended last, the queue had its turn.
+    /// Somebody may have come to the queue while it was so, and the turn is, or was, theirs.
+    crowded: bool,
     newcomers: bool,
     waiting: Waiting,
     /// Requests of threads that are not waited for any more.
@@ -88,6 +89,7 @@ impl Reactor {
             resume: None,
             balance: Balance::default(),
             saturated: false,
+            crowded: false,
             newcomers: false,
             waiting: Waiting::default(),
             stuck: 0,
@@ -186,13 +188,12 @@ impl Reactor {
     pub(super) fn next(&mut self) -> Option<Job> {
         if mem::take(&mut self.saturated) && self.stopping.is_none() {
             self.keep_accepting();
-            self.newcomers = !self.newcomers;
-            if self.newcomers
-                && !self.has_too_many()
-                && let Some(job) = self.welcome()
-            {
-                return Some(job);
-            }
+            self.crowded = true;
+        }
+        if self.crowded
+            && let Some(job) = self.welcome()
+        {
+            return Some(job);
         }
         while let Some(token) = self.complete.pop_front() {
             if let Some(job) = self.hand_out(token) {
@@ -207,9 +208,13 @@ impl Reactor {
         None
     }
 
-    /// A request of a new connection. Kept connections alone can occupy every thread for ever, so that each second time one
-    /// becomes free the queue has its turn.
+    /// A request of a new connection. Kept connections alone can occupy every thread for ever, so that the queue has each
+    /// second turn while somebody may wait there.
     fn welcome(&mut self) -> Option<Job> {
+        self.newcomers = !self.newcomers;
+        if !self.newcomers || self.has_too_many() {
+            return None;
+        }
         let listeners = self.parts.listeners.len() as u64;
         let served = (0..listeners).find_map(|index| self.guarded(SPECIAL | index));
         served.and_then(|token| self.hand_out(token))

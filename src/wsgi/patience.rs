@@ -127,8 +127,10 @@ mod tests {
     fn lasts(pace: Pace, bytes: usize) -> Option<u32> {
         let mut left = pace.limit;
         (1..10_000).find(|_| {
-            left = pace.after(left.saturating_sub(SECOND), bytes);
-            left.is_zero()
+            left = left.saturating_sub(SECOND);
+            let is_over = left.is_zero();
+            left = pace.after(left, bytes);
+            is_over
         })
     }
 

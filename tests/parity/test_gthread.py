@@ -193,6 +193,32 @@ def test_every_client_has_its_turn(serve) -> None:
             one.join()
 
 
+def test_who_comes_last_waits_for_a_few_turns_of_the_others(serve) -> None:
+    server = serve("-k", "gthread", "--threads", "8", "--keep-alive", "60", app="cases:app")
+    answers, counts, stop = [0] * 40, [], threading.Event()
+
+    def client(number: int) -> None:
+        with Connection(server.address) as connection:
+            while not stop.is_set():
+                connection.send(encode("GET", "/threads/together?0.02"))
+                assert connection.response().status == 200
+                answers[number] += 1
+                if answers[number] == 1:
+                    counts.append(sum(answers))
+
+    clients = [threading.Thread(target=client, args=(number,)) for number in range(len(answers))]
+    for one in clients:
+        one.start()
+    try:
+        eventually(lambda: len(counts) == len(answers), "an answer for each")
+    finally:
+        stop.set()
+        for one in clients:
+            one.join()
+    # Forty come at once: when the last of them is answered the first have had their second and third answers.
+    assert counts[-1] < 3.5 * len(answers), counts
+
+
 def test_recycled_by_requests(serve) -> None:
     server = serve(*FLAGS, "--max-requests", "20", app="cases:app")
     (first,) = server.wait_workers(1)

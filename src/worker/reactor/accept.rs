@@ -101,6 +101,7 @@ impl Reactor {
         let (stream, peer) = match listener.accept() {
             Ok(accepted) => accepted,
             Err(error) => {
+                self.crowded = false;
                 // Else none waits after all, or the client went away again.
                 if is_exhaustion(&error) {
                     self.on_exhaustion(&error);
