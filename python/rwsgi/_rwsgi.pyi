@@ -49,8 +49,8 @@ class Engine:
     def wait_by(self, wait: Callable[[int, bool, float | None], bool]) -> None:
         """How the application's calls wait for their client.
 
-        `wait(fd, for_writing, seconds)` lets others run until the descriptor is ready, and returns False if the
-        time passed first. Without it they block the thread.
+        `wait(fd, for_writing, seconds)` lets others run until the descriptor is ready, and returns False if
+        the time passed first. Without it they block the thread.
         """
 
 class Process:
