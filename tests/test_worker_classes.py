@@ -1,7 +1,7 @@
 """What every worker class promises, in one matrix: the same requests, the same life.
 
-Owns the list of classes that are driven from Python, and of what they share with the others. What gunicorn's gevent
-does too is in parity/test_gevent.py. Read next: apps/green.py, apps/own_workers.py.
+Owns the list of classes that are driven from Python, and of what they share with the others. What gunicorn's
+gevent does too is in parity/test_gevent.py. Read next: apps/green.py, apps/own_workers.py.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -259,9 +258,7 @@ def test_a_master_that_is_killed_leaves_no_worker(serve, name: str) -> None:
 @every
 def test_hooks(serve, tmp_path, name: str) -> None:
     record = tmp_path / "record"
-    server = serve(
-        *CLASSES[name], "-c", "recording_hooks.py", app="hooked:app", env={"RECORD": str(record)}
-    )
+    server = serve(*CLASSES[name], "-c", "recording_hooks.py", app="hooked:app", env={"RECORD": str(record)})
     assert fetch(server.address).status == 200
     assert server.stop() == 0
     hooks = [json.loads(line)["hook"] for line in record.read_text().splitlines()]
@@ -300,9 +297,7 @@ def test_a_slow_head_is_answered_408(serve, name: str) -> None:
 
 @green
 def test_a_slow_body_that_the_application_reads_raises(serve, name: str) -> None:
-    server = serve(
-        *CLASSES[name], "--request-body-timeout", "1", "--request-buffer", "0", app="bodies:error"
-    )
+    server = serve(*CLASSES[name], "--request-body-timeout", "1", "--request-buffer", "0", app="bodies:error")
     with Connection(server.address) as connection:
         connection.send(encode("POST", "/", ("Content-Length", "10")) + b"half")
         assert json.loads(connection.response("POST").body) == "OSError"
@@ -336,13 +331,19 @@ def test_the_library_has_patched_python_before_the_application_is_loaded(servers
 
 
 @green
-def test_under_preload_too(serve, name: str) -> None:
-    server = serve(*CLASSES[name], "--preload", "-w", "2", app="cases:app", env={"PRELOADED": "green"})
-    assert fetch(server.address, "/green/at_import").body == name.encode()
+def test_a_preloaded_application_finds_python_patched(serve, name: str) -> None:
+    server = serve(*CLASSES[name], "--preload", app="green:at_import")
+    assert fetch(server.address).body == name.encode()
+
+
+@green
+def test_workers_with_a_preloaded_application_have_loops_of_their_own(serve, name: str) -> None:
+    server = serve(*CLASSES[name], "--preload", "-w", "2", app="slow:app")
     with ThreadPoolExecutor(6) as clients:
         began = time.monotonic()
-        assert all(a.status == 200 for a in clients.map(lambda _: fetch(server.address, "/slow/app?1"), range(6)))
-    assert time.monotonic() - began < 3
+        answers = list(clients.map(lambda _: fetch(server.address, "/?1"), range(6)))
+    assert [answer.status for answer in answers] == [200] * 6
+    assert time.monotonic() - began < 4
 
 
 @green
@@ -425,8 +426,9 @@ def test_a_class_that_cannot_be_used_keeps_the_server_from_starting(run, path: s
 
 @green
 @pytest.mark.parametrize("flags", [(), ("--preload",), ("--check-config",)], ids=["", "preload", "check"])
-def test_a_package_that_is_missing_is_told_in_a_line(run, tmp_path, name: str, flags: tuple[str, ...]) -> None:
-    (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError(\"No module named '{name}'\", name='{name}')")
+def test_a_package_that_is_missing_is_told(run, tmp_path, name: str, flags: tuple[str, ...]) -> None:
+    missing = f"raise ModuleNotFoundError(\"No module named '{name}'\", name='{name}')"
+    (tmp_path / f"{name}.py").write_text(missing)
     path = {"PYTHONPATH": str(tmp_path)}
     status, _, stderr = run("-k", name, "-b", "127.0.0.1:0", *flags, "hello:app", env=path)
     assert status == (1 if flags == ("--check-config",) else 3)

@@ -49,8 +49,8 @@ class Engine:
     def wait_by(self, wait: Callable[[int, bool, float | None], bool]) -> None:
         """How the application's calls wait for their client.
 
-        `wait(fd, for_writing, seconds)` lets others run until the descriptor is ready, and returns False if the time
-        passed first. Without it they block the thread.
+        `wait(fd, for_writing, seconds)` lets others run until the descriptor is ready, and returns False if
+        the time passed first. Without it they block the thread.
         """
 
 class Process:
@@ -59,7 +59,10 @@ class Process:
     def fileno(self) -> int:
         """Readable when `look` is due."""
     def look(self) -> int:
-        """Prove that the loop runs, and heed signals and the like: 0 to go on, 1 to finish, 2 to leave at once."""
+        """Prove that the loop runs, and heed signals and the like.
+
+        0 to go on, 1 to finish what has begun, 2 to leave at once.
+        """
     @property
     def turn(self) -> float:
         """Seconds after which `look` is due in any case."""

@@ -362,7 +362,7 @@ pub(super) enum Await {
 pub(super) fn wait(py: Python<'_>, exchange: &Exchange, what: Await, limit: Duration) -> PyResult<bool> {
     let stream = &exchange.stream;
     if let Some(hub) = exchange.patience.hub().get() {
-        let seconds = (limit < FOR_EVER).then(|| limit.as_secs_f64());
+        let seconds = (limit < FOR_EVER).then_some(limit.as_secs_f64());
         return hub.call1(py, (stream.fd(), what == Await::Writable, seconds))?.extract(py);
     }
     let end = clock::monotonic().saturating_add(limit);

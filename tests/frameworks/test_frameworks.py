@@ -1,4 +1,4 @@
-"""Flask and Django served for real: examples/flask_app.py and examples/django_app.py, in every kind of worker."""
+"""Flask and Django in every kind of worker: examples/flask_app.py and examples/django_app.py."""
 
 import json
 

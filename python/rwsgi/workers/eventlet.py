@@ -31,11 +31,10 @@ class EventletWorker(Worker):
 
     def run(self, engine: Engine) -> None:
         engine.wait_by(wait)
-        sleeper = Sleeper(engine.fileno())
+        loop = Loop(engine.fileno())
         while (seconds := engine.limit()) is not None:
-            sleeper.sleep(seconds)
-            for task in engine.turn():
-                eventlet.spawn(task)
+            loop.sleep(seconds)
+            loop.begin(engine.turn())
 
 
 def wait(fd: int, for_writing: bool, seconds: float | None) -> bool:
@@ -47,22 +46,8 @@ def wait(fd: int, for_writing: bool, seconds: float | None) -> bool:
     return True
 
 
-class Handled:
-    """An application that may answer by the socket, as eventlet's websockets do, and say so in eventlet's way."""
-
-    def __init__(self, application: Callable[..., Any]) -> None:
-        self.application = application
-
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        wsgi.WSGI_LOCAL.already_handled = False
-        result = self.application(environ, start_response)
-        if wsgi.WSGI_LOCAL.already_handled:
-            raise StopIteration
-        return result
-
-
-class Sleeper:
-    """The main green thread, asleep until a descriptor is readable or its time is up."""
+class Loop:
+    """The main green thread, asleep until a descriptor is readable or its time is up, and those it begins."""
 
     def __init__(self, fd: int) -> None:
         self.hub = get_hub()
@@ -77,8 +62,26 @@ class Sleeper:
             self.asleep = False
             self.greenlet.switch()
 
+    def begin(self, tasks: list[Callable[[], None]]) -> None:
+        for task in tasks:
+            eventlet.spawn_n(task)
+
     def sleep(self, seconds: float) -> None:
         self.asleep = True
         timer = self.hub.schedule_call_global(seconds, self.wake)
         self.hub.switch()
         timer.cancel()
+
+
+class Handled:
+    """An application that may answer by the socket, as eventlet's websockets do, and say so its way."""
+
+    def __init__(self, application: Callable[..., Any]) -> None:
+        self.application = application
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        wsgi.WSGI_LOCAL.already_handled = False
+        result = self.application(environ, start_response)
+        if wsgi.WSGI_LOCAL.already_handled:
+            raise StopIteration
+        return result

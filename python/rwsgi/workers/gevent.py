@@ -1,7 +1,8 @@
 """`worker_class = 'gevent'`: a greenlet for each request.
 
-Owns how gevent's hub waits for the engine, and for a client where a call of the application has to. The engine
-itself runs in the main greenlet, never in the hub: a logger that blocks may switch there. Read next: base.py.
+Owns how gevent's hub waits for the engine, and for a client where a call of the application has to. The
+engine itself must never run in the hub, where nothing may block: a logger of the application's may. Read
+next: base.py.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def wait(fd: int, for_writing: bool, seconds: float | None) -> bool:
 
 
 class Loop:
-    """The main greenlet, which sleeps until a descriptor is readable or its time is up, and the greenlets it begins."""
+    """The main greenlet, asleep until a descriptor is readable or its time is up, and those it begins."""
 
     def __init__(self, fd: int) -> None:
         self.hub = get_hub()
