@@ -1,4 +1,4 @@
-"""What the asgi worker class promises beyond gunicorn's: messages, limits, loops, and which class serves what."""
+"""What the asgi worker class promises beyond gunicorn's: messages, limits, loops, and who gets it."""
 
 import json
 import signal
@@ -76,7 +76,9 @@ def test_a_client_that_has_sent_everything_gets_its_answer(shared: Running) -> N
 
 def test_a_body_that_breaks_the_framing_is_refused(shared: Running) -> None:
     with Connection(shared.address) as client:
-        client.send(b"POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\nzz\r\n")
+        client.send(
+            b"POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\nzz\r\n"
+        )
         assert client.response().status == 400
 
 
@@ -204,7 +206,9 @@ def test_a_broken_application_is_mended_under_reload(serve, tmp_path: Path) -> N
 
 
 def test_requests_have_ids(asgi) -> None:
-    server = asgi("--request-id", "--access-logfile", "-", "--access-logformat", "%({{x-request-id}}i)s %(U)s")
+    server = asgi(
+        "--request-id", "--access-logfile", "-", "--access-logformat", "%({{x-request-id}}i)s %(U)s"
+    )
     response = exchange(server.address, encode("GET", "/scope", ("X-Request-ID", "abc-1")))
     fields = dict(json.loads(response.body)["headers"])
     assert (response.value("X-Request-ID"), fields["x-request-id"]) == ("abc-1", "abc-1")

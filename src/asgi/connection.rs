@@ -47,9 +47,13 @@ pub(super) enum Stage {
     /// The connection has become a WebSocket.
     Upgraded,
     /// It is answered, and what is left of its body is thrown away: so many bytes at most.
-    Discarding { left: usize },
+    Discarding {
+        left: usize,
+    },
     /// The last response is out; what the peer still sends is thrown away so that a reset does not destroy it.
-    Lingering { end: Duration },
+    Lingering {
+        end: Duration,
+    },
     Closed,
 }
 
@@ -144,7 +148,12 @@ impl Connection {
     }
 
     /// Bytes have come.
-    pub(super) fn receive(&mut self, protocol: &Bound<'_, Protocol>, data: &Bound<'_, PyBytes>, todo: &mut Todo) {
+    pub(super) fn receive(
+        &mut self,
+        protocol: &Bound<'_, Protocol>,
+        data: &Bound<'_, PyBytes>,
+        todo: &mut Todo,
+    ) {
         let (now, bytes) = (clock::monotonic(), data.as_bytes());
         match self.stage {
             Stage::Closed => return,
@@ -368,9 +377,10 @@ impl Connection {
 
     fn prepare(&mut self, py: Python<'_>) -> Result<Result<Start, Refusal>, EnvironError> {
         let service = &self.service;
-        let head = self.reader.head().ok_or_else(|| {
-            pyo3::exceptions::PyAssertionError::new_err("there is no request to serve")
-        })?;
+        let head = self
+            .reader
+            .head()
+            .ok_or_else(|| pyo3::exceptions::PyAssertionError::new_err("there is no request to serve"))?;
         let (scope, client) = if websocket::is_wanted(&head) {
             match Socket::new(py, &head, service.parts.message_size)? {
                 Ok(socket) => self.exchange.socket = Some(Box::new(socket)),

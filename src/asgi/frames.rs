@@ -187,7 +187,8 @@ mod tests {
 
     #[test]
     fn messages_come_whole_however_they_were_cut() {
-        let stream = [frame(0x01, b"he"), frame(0x89, b"ping"), frame(0x80, b"llo"), frame(0x81, b"!")].concat();
+        let stream =
+            [frame(0x01, b"he"), frame(0x89, b"ping"), frame(0x80, b"llo"), frame(0x81, b"!")].concat();
         assert_eq!(told(0, &stream), (vec!["hello".into(), "!".into()], b"\x8a\x04ping".to_vec()));
     }
 

@@ -12,13 +12,25 @@ use super::frames::Message as Frame;
 use crate::http::{ResponseHead, reason};
 
 pub(super) enum Message<'py> {
-    Start { head: ResponseHead, close: bool },
-    Body { body: Option<Bound<'py, PyBytes>>, more: bool },
+    Start {
+        head: ResponseHead,
+        close: bool,
+    },
+    Body {
+        body: Option<Bound<'py, PyBytes>>,
+        more: bool,
+    },
     EarlyHint(Vec<Vec<u8>>),
     /// Of a WebSocket, with the fields of its response.
-    Accept { subprotocol: Option<String>, head: ResponseHead },
+    Accept {
+        subprotocol: Option<String>,
+        head: ResponseHead,
+    },
     Frame(Frame),
-    Close { code: u16, reason: String },
+    Close {
+        code: u16,
+        reason: String,
+    },
     /// Of a response: they are not promised, and not sent.
     Trailers,
     Unknown(String),
@@ -46,9 +58,9 @@ impl<'py> Message<'py> {
         let message = match message.cast::<PyDict>() {
             Ok(dict) => dict,
             Err(_) => {
-                let mapping = message.cast::<PyMapping>().map_err(|_| {
-                    PyTypeError::new_err("an ASGI message must be a dictionary")
-                })?;
+                let mapping = message
+                    .cast::<PyMapping>()
+                    .map_err(|_| PyTypeError::new_err("an ASGI message must be a dictionary"))?;
                 own = PyDict::new(py);
                 own.update(mapping)?;
                 &own
@@ -57,7 +69,9 @@ impl<'py> Message<'py> {
         let Some(kind) = message.get_item(intern!(py, "type"))? else {
             return Err(PyKeyError::new_err("an ASGI message must have a 'type'"));
         };
-        let kind = kind.cast::<PyString>().map_err(|_| PyTypeError::new_err("an ASGI message's 'type' must be a str"))?;
+        let kind = kind
+            .cast::<PyString>()
+            .map_err(|_| PyTypeError::new_err("an ASGI message's 'type' must be a str"))?;
         match kind.to_str()? {
             "http.response.body" => body(message),
             "http.response.start" => start(message),
@@ -78,9 +92,9 @@ fn start<'py>(message: &Bound<'py, PyDict>) -> PyResult<Message<'py>> {
     let Some(status) = message.get_item(intern!(py, "status"))? else {
         return Err(PyKeyError::new_err("http.response.start must have a 'status'"));
     };
-    let status: u16 = status
-        .extract()
-        .map_err(|_| PyTypeError::new_err("the 'status' of http.response.start must be an int of three digits"))?;
+    let status: u16 = status.extract().map_err(|_| {
+        PyTypeError::new_err("the 'status' of http.response.start must be an int of three digits")
+    })?;
     let mut head = ResponseHead::new();
     head.set_status(format!("{status:03} {}", phrase(status)).as_bytes())
         .map_err(|error| PyValueError::new_err(error.to_string()))?;
@@ -196,7 +210,9 @@ fn frame<'py>(message: &Bound<'py, PyDict>) -> PyResult<Message<'py>> {
     let Some(text) = given(intern!(py, "text"))? else {
         return Err(PyKeyError::new_err("websocket.send must have 'bytes' or 'text'"));
     };
-    let text = text.cast::<PyString>().map_err(|_| PyTypeError::new_err("the 'text' of websocket.send must be a str"))?;
+    let text = text
+        .cast::<PyString>()
+        .map_err(|_| PyTypeError::new_err("the 'text' of websocket.send must be a str"))?;
     Ok(Message::Frame(Frame::text(text.to_str()?.to_owned())))
 }
 

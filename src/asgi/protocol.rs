@@ -27,11 +27,7 @@ pub(super) struct Protocol {
 }
 
 impl Protocol {
-    pub(super) fn new(
-        service: &Arc<Service>,
-        peer: Peer,
-        server: &Bound<'_, PyAny>,
-    ) -> PyResult<Self> {
+    pub(super) fn new(service: &Arc<Service>, peer: Peer, server: &Bound<'_, PyAny>) -> PyResult<Self> {
         let ends = scope::ends(server.py(), peer, server)?;
         let connection = Connection::new(service, peer, ends, clock::monotonic());
         let place = connection.place;
@@ -78,7 +74,11 @@ impl Protocol {
     /// Whether there is room for more of a response.
     pub(super) fn drained<'py>(&self, slf: &Bound<'py, Self>) -> PyResult<Found<'py>> {
         let Some(mut connection) = self.connection() else { return Err(wrong_thread()) };
-        if connection.output.paused { connection.wait(slf.py()).map(Found::Future) } else { Ok(Found::Nothing) }
+        if connection.output.paused {
+            connection.wait(slf.py()).map(Found::Future)
+        } else {
+            Ok(Found::Nothing)
+        }
     }
 
     /// The application's task has ended.

@@ -41,13 +41,16 @@ fn begin(protocol: &Bound<'_, Protocol>, start: Start, eagerly: bool) -> PyResul
         hooks.call_pre(seen.bind(py))?;
     }
     let number = service.fresh_number() as u64;
-    let run = Py::new(py, Run {
-        protocol: protocol.clone().unbind(),
-        request: start.number,
-        number,
-        call: Mutex::new(Call::New(start.scope)),
-        ended: AtomicBool::new(false),
-    })?;
+    let run = Py::new(
+        py,
+        Run {
+            protocol: protocol.clone().unbind(),
+            request: start.number,
+            number,
+            call: Mutex::new(Call::New(start.scope)),
+            ended: AtomicBool::new(false),
+        },
+    )?;
     let create = if eagerly { &service.start_task } else { &service.create_task };
     let task = create.call1(py, (&run,))?;
     if !run.get().ended.load(Relaxed) {
@@ -85,7 +88,8 @@ enum Step<'py> {
 impl Run {
     /// The application's coroutine. It is taken out of its place only to be called for the first time.
     fn coroutine<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let call = std::mem::replace(&mut *self.call.lock().unwrap_or_else(PoisonError::into_inner), Call::Over);
+        let call =
+            std::mem::replace(&mut *self.call.lock().unwrap_or_else(PoisonError::into_inner), Call::Over);
         let coroutine = match call {
             Call::Over => return Ok(None),
             Call::Begun(coroutine) => coroutine,
@@ -169,7 +173,8 @@ impl Run {
         if self.ended.swap(true, Relaxed) {
             return;
         }
-        let over = std::mem::replace(&mut *self.call.lock().unwrap_or_else(PoisonError::into_inner), Call::Over);
+        let over =
+            std::mem::replace(&mut *self.call.lock().unwrap_or_else(PoisonError::into_inner), Call::Over);
         drop(over);
         let protocol = self.protocol.bind(py);
         protocol.get().service.remove_task(self.number);

@@ -226,7 +226,9 @@ fn subprotocols<'py>(py: Python<'py>, head: &Head<'_>) -> PyResult<Bound<'py, Py
 /// client of one has no address.
 pub(super) fn ends(py: Python<'_>, client: Peer, server: &Bound<'_, PyAny>) -> PyResult<Ends> {
     let client = match client {
-        Peer::Ip(address) => (address.ip().to_string(), address.port()).into_pyobject(py)?.into_any().unbind(),
+        Peer::Ip(address) => {
+            (address.ip().to_string(), address.port()).into_pyobject(py)?.into_any().unbind()
+        }
         Peer::Unix => py.None(),
     };
     let server = match server.cast::<PyTuple>() {

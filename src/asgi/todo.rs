@@ -60,7 +60,8 @@ impl Todo {
         if let Some(transport) = &self.transport {
             let transport = transport.bind(py);
             if let Some(reading) = self.reading {
-                let method = if reading { intern!(py, "resume_reading") } else { intern!(py, "pause_reading") };
+                let method =
+                    if reading { intern!(py, "resume_reading") } else { intern!(py, "pause_reading") };
                 heed(transport.call_method0(method));
             }
             if let Some(end) = self.end {

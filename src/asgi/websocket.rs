@@ -12,9 +12,9 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
-use pyo3::intern;
 
 use super::calls::{ClientDisconnected, Found};
 use super::connection::{Connection, Stage};
@@ -195,7 +195,12 @@ impl Connection {
     }
 
     /// The application sends something.
-    pub(super) fn send_event(&mut self, py: Python<'_>, message: Message<'_>, todo: &mut Todo) -> PyResult<()> {
+    pub(super) fn send_event(
+        &mut self,
+        py: Python<'_>,
+        message: Message<'_>,
+        todo: &mut Todo,
+    ) -> PyResult<()> {
         let Some(socket) = &mut self.exchange.socket else { return Ok(()) };
         match (message, socket.phase) {
             (Message::Accept { subprotocol, head }, Phase::Connecting) if !self.exchange.started => {
@@ -219,18 +224,15 @@ impl Connection {
             (Message::Frame(_), Phase::Closed) => Err(ClientDisconnected::new_err("the client is gone")),
             (message, phase) => {
                 let name = message.name();
-                Err(PyRuntimeError::new_err(format!("the ASGI message '{name}' is not due: {}", state(phase))))
+                Err(PyRuntimeError::new_err(format!(
+                    "the ASGI message '{name}' is not due: {}",
+                    state(phase)
+                )))
             }
         }
     }
 
-    fn accept(
-        &mut self,
-        py: Python<'_>,
-        subprotocol: Option<&str>,
-        fields: ResponseHead,
-        todo: &mut Todo,
-    ) {
+    fn accept(&mut self, py: Python<'_>, subprotocol: Option<&str>, fields: ResponseHead, todo: &mut Todo) {
         let Some(socket) = &mut self.exchange.socket else { return };
         socket.phase = Phase::Open;
         self.head = fields;

@@ -25,8 +25,15 @@ const LINE: usize = 300;
 #[derive(Debug)]
 pub(super) enum Fault {
     Raised(PyErr),
-    Refused { reason: String, hint: Option<String> },
-    MissingAttribute { reason: String, name: String, module: Option<Py<PyModule>> },
+    Refused {
+        reason: String,
+        hint: Option<String>,
+    },
+    MissingAttribute {
+        reason: String,
+        name: String,
+        module: Option<Py<PyModule>>,
+    },
     /// An ASGI application, for a class that serves WSGI.
     Asgi(String),
     /// The other way round.

@@ -1,7 +1,7 @@
 """ASGI applications, by path: one behaviour each. What they note is read, and emptied, by GET /journal.
 
-Owns the lifespan as well, which notes its beginning and its end on standard error. Must never be served by anything but
-an ASGI server. Read next: ../parity/test_asgi_class.py.
+Owns the lifespan as well, which notes its beginning and its end on standard error. Must never be served by
+anything but an ASGI server. Read next: ../parity/test_asgi_class.py.
 """
 
 import asyncio
@@ -227,7 +227,9 @@ async def ws_echo(scope, receive, send):
     assert await receive() == {"type": "websocket.connect"}
     offered = scope["subprotocols"]
     headers = [(b"x-own", b"1")]
-    await send({"type": "websocket.accept", "subprotocol": offered[-1] if offered else None, "headers": headers})
+    await send(
+        {"type": "websocket.accept", "subprotocol": offered[-1] if offered else None, "headers": headers}
+    )
     while True:
         message = await receive()
         if message["type"] == "websocket.disconnect":

@@ -118,7 +118,17 @@ def test_the_scope(shared: Running) -> None:
     scope = json.loads(exchange(shared.address, request).body)
     host, port = shared.address
     assert scope["client"][0] == host and scope["server"] == [host, port]
-    shown = ("type", "asgi", "http_version", "method", "scheme", "root_path", "path", "raw_path", "query_string")
+    shown = (
+        "type",
+        "asgi",
+        "http_version",
+        "method",
+        "scheme",
+        "root_path",
+        "path",
+        "raw_path",
+        "query_string",
+    )
     assert [scope[name] for name in shown] == [
         *("http", "3.0", "1.1", "PUT", "http", "", "/scope/a b/c", "/scope/a%20b%2Fc", "x=%20&y")
     ]
@@ -164,7 +174,9 @@ def test_100_continue_is_sent_when_the_body_is_asked_for(shared: Running) -> Non
 
 
 def test_the_access_log(asgi) -> None:
-    server = asgi("--access-logfile", "-", "--access-logformat", "%(h)s %(m)s %(U)s %(q)s %(s)s %(B)s %({{x-a}}i)s")
+    server = asgi(
+        "--access-logfile", "-", "--access-logformat", "%(h)s %(m)s %(U)s %(q)s %(s)s %(B)s %({{x-a}}i)s"
+    )
     exchange(server.address, encode("POST", "/echo?q=1", ("X-A", "b"), body=b"12345"))
     eventually(lambda: "127.0.0.1 POST /echo q=1 200 5 b\n" in server.stdout, "the line")
 

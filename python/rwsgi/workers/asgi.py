@@ -1,7 +1,7 @@
 """`worker_class = 'asgi'`: an event loop that serves an ASGI application.
 
-Owns the loop, accepting, and the order of a worker's life: lifespan startup, serving, the end of what has begun,
-lifespan shutdown. What is said on a connection is the server's (src/asgi). Read next: lifespan.py.
+Owns the loop, accepting, and the order of a worker's life: lifespan startup, serving, the end of what has
+begun, lifespan shutdown. What is said on a connection is the server's (src/asgi). Read next: lifespan.py.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 SWEEP = 0.25
 # How often a stopping worker looks around.
 LOOK = 0.01
-# A worker that was asked to go looks this long for word from the master that the whole service ends. It is also how
-# long handshakes under way get to finish.
+# A worker that was asked to go looks this long for word from the master that the whole service ends. It is also
+# how long handshakes under way get to finish.
 SETTLING = 0.1
 # The same for a socket of the worker's own: whoever is kept off has to wait for a second.
 OWN_SETTLING = 0.002
@@ -263,7 +263,7 @@ class Departure:
         return False
 
     def close_queue(self, now: float) -> bool:
-        """No worker but the last may shut the door: connections that come until then are served by those who stay."""
+        """No worker but the last may shut the door: those who stay serve what comes until then."""
         if not self.process.leave() and not self.life.cfg.reuse_port:
             self.left = True
             return True

@@ -1,7 +1,7 @@
 """The lifespan of an ASGI application: it is told when the worker begins and ends.
 
-Owns what a failure means: under `auto` an application that knows no lifespan is served without one, and one that says
-that its startup failed is not served; under `on` it is not served either way. Read next: asgi.py.
+Owns what a failure means: under `auto` an application that knows no lifespan is served without one, and one that
+says that its startup failed is not served; under `on` it is not served either way. Read next: asgi.py.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ FAILED = "ASGI lifespan startup failed"
 class Lifespan:
     """`tell(level, message, error)` writes to the error log."""
 
-    def __init__(self, application: Any, mode: str, tell: Callable[[str, str, BaseException | None], None]) -> None:
+    def __init__(
+        self, application: Any, mode: str, tell: Callable[[str, str, BaseException | None], None]
+    ) -> None:
         self.application, self.mode, self.tell = application, mode, tell
         # What the application leaves here is copied into the scope of each request.
         self.state: dict[str, Any] = {}
@@ -69,10 +71,14 @@ class Lifespan:
 
     def unsupported(self) -> None:
         if self.mode == "on":
-            reason = f"{type(self.error).__name__}: {self.error}" if self.error else "the application returned"
+            reason = (
+                f"{type(self.error).__name__}: {self.error}" if self.error else "the application returned"
+            )
             raise BootError(f"{FAILED}: {reason}")
         if self.error is not None and self.listens:
-            self.tell("warning", "The ASGI application raised in its lifespan and is served without one", self.error)
+            self.tell(
+                "warning", "The ASGI application raised in its lifespan and is served without one", self.error
+            )
         else:
             self.tell("debug", "The ASGI application has no lifespan", self.error)
 
@@ -92,7 +98,9 @@ class Lifespan:
         return await self.events.get()
 
     async def send(self, message: dict[str, Any]) -> None:
-        known = [f"lifespan.{what}.{how}" for what in ("startup", "shutdown") for how in ("complete", "failed")]
+        known = [
+            f"lifespan.{what}.{how}" for what in ("startup", "shutdown") for how in ("complete", "failed")
+        ]
         if message["type"] not in known:
             raise RuntimeError(f"unexpected ASGI message '{message['type']}' in a lifespan")
         self.answer = message

@@ -52,7 +52,8 @@ impl AsgiProcess {
 
     fn parts(&self, py: Python<'_>, given: Given) -> Parts {
         let settings = &self.settings;
-        let keeper = Requests { process: self.process.clone_ref(py), slot: given.slot, lanes: Mutex::default() };
+        let keeper =
+            Requests { process: self.process.clone_ref(py), slot: given.slot, lanes: Mutex::default() };
         Parts {
             application: given.application.callable,
             policy: given.policy,
@@ -92,7 +93,8 @@ impl AsgiProcess {
 
     /// Writes to the error log; with the traceback of `error`, if there is one.
     fn tell(&self, py: Python<'_>, level: &str, message: &str, error: Option<Bound<'_, PyAny>>) {
-        let level = if level == "warning" { log::Level::Warn } else { level.parse().unwrap_or(log::Level::Error) };
+        let level =
+            if level == "warning" { log::Level::Warn } else { level.parse().unwrap_or(log::Level::Error) };
         match error {
             Some(error) => tell_as(py, (level, module_path!()), message, &PyErr::from_value(error)),
             None => log::log!(level, "{message}"),

@@ -90,7 +90,9 @@ impl Driver {
             // Drivers begin a greenlet for each request.
             frames::keep(py);
             let limit = settings.workers.request_timeout;
-            return Ok(Bound::new(py, Engine::new(Reactor::new(parts)?, service, control, limit)?)?.into_any());
+            return Ok(
+                Bound::new(py, Engine::new(Reactor::new(parts)?, service, control, limit)?)?.into_any()
+            );
         }
         let (listeners, policy) = (Arc::clone(&parts.listeners), Arc::clone(&parts.policy));
         let patience = Arc::clone(&parts.patience);
