@@ -19,7 +19,7 @@ import machine
 import picture
 from loads import LOADS, Load
 from measure import Refused, Round, measure
-from peers import LOGGING, PEERS, Peer, limit
+from peers import ASGI, LOGGING, PEERS, Peer, limit
 from report import Report, markdown, summarise, table
 
 HERE = Path(__file__).resolve().parent
@@ -35,7 +35,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__.partition("\n")[0],
         epilog=f"Loads: {', '.join(load.key for load in LOADS)}. Servers: limit (a bare loop in C), "
-        f"{', '.join(peer.name for peer in PEERS)}. A server that is not installed is left out.",
+        f"{', '.join(peer.name for peer in [*PEERS, *ASGI])}. A server that is not installed is left out.",
     )
     parser.add_argument("--loads", type=names, action="extend", help="their keys, with commas (default: all)")
     parser.add_argument("--only", type=names, action="extend", help="servers, by the start of their names")
@@ -73,7 +73,7 @@ def chosen_loads(options: argparse.Namespace) -> list[Load]:
 
 def chosen_peers(options: argparse.Namespace, directory: Path, absent: dict[str, str]) -> list[Peer]:
     bare = limit(directory)
-    every = LOGGING if options.logs else [*([bare] if bare else []), *PEERS]
+    every = LOGGING if options.logs else [*([bare] if bare else []), *PEERS, *ASGI]
     starts = tuple(options.only or [""])
     wanted = [peer for peer in every if peer.name.startswith(starts)]
     if bare is None:

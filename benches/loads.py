@@ -53,6 +53,8 @@ class Load:
     script: Path | None = None
     # The package that the application needs.
     needs: str = ""
+    # An ASGI application, for the servers of such ones.
+    asgi: bool = False
     # Worth a place in the picture: where CPU per request is the question.
     pictured: bool = True
 
@@ -63,7 +65,7 @@ class Load:
     @property
     def constant(self) -> bool:
         """Whether the bare loop in C can give the answer."""
-        return self.app == HELLO and self.threads == 1
+        return self.app == HELLO and self.threads == 1 and not self.asgi
 
     def missing(self) -> str:
         return self.needs if self.needs and find_spec(self.needs) is None else ""
@@ -110,5 +112,18 @@ LOADS = [
         needs="flask",
         threads=8,
         connections=32,
+    ),
+    Load("asgi-hello", "ASGI: hello, keep-alive", 13, "bench_asgi:hello", asgi=True, pictured=False),
+    Load("asgi-json", "ASGI: JSON", 28, "bench_asgi:json", asgi=True, pictured=False),
+    Load("asgi-stream", "ASGI: stream, 64 x 4 KB", 64 * 4096, "bench_asgi:stream", asgi=True, pictured=False),
+    Load(
+        "asgi-upload",
+        "ASGI: 64 KB upload",
+        5,
+        "bench_asgi:upload",
+        uploads=True,
+        script=APPS / "upload.lua",
+        asgi=True,
+        pictured=False,
     ),
 ]

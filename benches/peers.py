@@ -37,8 +37,12 @@ class Peer:
     constant: bool = False
     # Serves as many requests at a time as there are.
     green: bool = False
+    # Serves ASGI applications, and no others.
+    asgi: bool = False
 
     def takes(self, load: Load) -> bool:
+        if self.asgi != load.asgi:
+            return False
         able = load.threads == 1 or load.also_without_threads or bool(self.threaded) or self.green
         return able and (load.constant or not self.constant)
 
@@ -116,6 +120,26 @@ PEERS = [
         "cheroot",
         "--bind 127.0.0.1:{port} --request-queue-size 1024",
         "--threads {threads} --max-threads {threads}",
+    ),
+]
+
+ASGI = [
+    Peer("rwsgi asgi", "rwsgi", "rwsgi", f"-k asgi {RWSGI}", asgi=True),
+    Peer("rwsgi asgi, asyncio", "rwsgi", "rwsgi", f"-k asgi --asgi-loop asyncio {RWSGI}", asgi=True),
+    Peer("gunicorn asgi", "gunicorn", "gunicorn", f"-k asgi {GUNICORN}", asgi=True),
+    Peer(
+        "uvicorn",
+        "uvicorn",
+        "uvicorn",
+        "--loop uvloop --http httptools --host 127.0.0.1 --port {port} --no-access-log --log-level warning",
+        asgi=True,
+    ),
+    Peer(
+        "granian asgi",
+        "granian",
+        "granian",
+        "--interface asgi --loop uvloop --host 127.0.0.1 --port {port} --no-access-log --log-level warning",
+        asgi=True,
     ),
 ]
 

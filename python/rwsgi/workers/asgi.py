@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 SWEEP = 0.25
 # How often a stopping worker looks around.
 LOOK = 0.01
-# A worker that was asked to go looks this long for word from the master that the whole service ends. It is also
-# how long handshakes under way get to finish.
+# A worker that was asked to go looks this long for word from the master that the whole service ends. It is
+# also how long handshakes under way get to finish.
 SETTLING = 0.1
 # The same for a socket of the worker's own: whoever is kept off has to wait for a second.
 OWN_SETTLING = 0.002

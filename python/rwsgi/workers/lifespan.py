@@ -1,7 +1,7 @@
 """The lifespan of an ASGI application: it is told when the worker begins and ends.
 
-Owns what a failure means: under `auto` an application that knows no lifespan is served without one, and one that
-says that its startup failed is not served; under `on` it is not served either way. Read next: asgi.py.
+Owns what a failure means: under `auto` an application that knows no lifespan is served without one, and one
+that says that its startup failed is not served; under `on` it is not served either way. Read next: asgi.py.
 """
 
 from __future__ import annotations
