@@ -152,6 +152,11 @@ impl Connection {
         let now = clock::monotonic();
         self.tell(py, now, todo);
         self.condemn(now);
+        if matches!(code, 1002 | 1007 | 1009) {
+            // It may go on sending, which would destroy what it is told.
+            self.wake(todo);
+            return self.linger(now, todo);
+        }
         self.close(End::Close, todo);
     }
 

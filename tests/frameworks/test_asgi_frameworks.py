@@ -4,7 +4,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from server import HERE, Running
+from server import HERE, Running, eventually
 from websockets.sync.client import connect
 
 EXAMPLES = HERE.parent / "examples"
@@ -93,7 +93,7 @@ def test_json_and_state(client: httpx.Client) -> None:
 @pytest.mark.parametrize("size", [0, 1000, 5_000_000])
 def test_upload_and_background_task(client: httpx.Client, size: int) -> None:
     assert client.post("/upload", content=b"x" * size).json() == {"size": size}
-    assert size in client.get("/done").json()
+    eventually(lambda: size in client.get("/done").json(), "the task has run")
 
 
 def test_chunked_upload(client: httpx.Client) -> None:

@@ -1,4 +1,4 @@
-//! The section "Worker processes", continued: settings of asynchronous applications, and of the parser.
+//! The section "ASGI applications", and the setting of the parser.
 //!
 //! Read next: `workers.rs`; `src/asgi`, which obeys them.
 
@@ -8,7 +8,7 @@ use crate::config::kind::{AsgiLifespan, AsgiLoop, Count, HttpParser, Seconds};
 use crate::config::row::{Live, section};
 
 section! {
-    "Worker processes" asgi: Asgi {
+    "ASGI applications" asgi: Asgi {
         /// Event loop of ASGI applications.
         ///
         /// `auto` is uvloop where it is installed (`pip install 'rwsgi[asgi]'`), else Python's own.
@@ -25,13 +25,13 @@ section! {
             flags: &["--asgi-lifespan"], metavar: "MODE", live: Live::Workers,
         }
 
-        /// Seconds an application may go on without its client.
+        /// Seconds an application may outlive its client.
         ///
         /// When the client has closed its connection, `receive` gives `http.disconnect` and `send` raises an `OSError`.
         /// A call that has not ended so many seconds later is cancelled. 0 cancels it at once. What it does after its
         /// response was complete is not cancelled.
         asgi_disconnect_grace_period: Seconds = Duration::from_secs(3) => {
-            flags: &["--asgi-disconnect-grace-period"], metavar: "SECONDS", live: Live::Workers,
+            flags: &["--asgi-disconnect-grace-period"], metavar: "S", live: Live::Workers,
         }
 
         /// Longest WebSocket message, in bytes.

@@ -263,7 +263,7 @@ fn a_bad_value_names_its_place_and_what_is_allowed() {
         (bad("--log-level loud"), "'loud': must be debug, info, warning, error or critical"),
         (bad("-e X"), "environment setting 'X' invalid (allowed: NAME=VALUE"),
         (bad("-k tornado"), "'tornado': this worker class is not supported yet"),
-        (bad("-k gtread"), "'gtread': must be sync, gthread, gevent or eventlet"),
+        (bad("-k gtread"), "'gtread': must be sync, gthread, gevent, eventlet or asgi"),
         (
             bad("--chdir nowhere"),
             "command line: invalid value for --chdir: 'nowhere': can't chdir to 'nowhere'",
@@ -317,7 +317,7 @@ fn what_does_not_exist_yet_may_have_its_default_alone() {
         let expected = format!("conf.py:2: {name} is not supported yet: ");
         assert!(error.message.starts_with(&expected), "{error}");
     }
-    for args in ["--dirty-app=a", "--root-path=a", "--certfile=a"] {
+    for args in ["--dirty-app=a", "--certfile=a"] {
         let error = start(args).error();
         let expected = format!("command line: {} is not supported yet: ", args.trim_end_matches("=a"));
         assert!(error.exit_code == 2 && error.message.starts_with(&expected), "{error}");
