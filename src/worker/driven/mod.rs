@@ -60,6 +60,9 @@ impl Driver {
         (parts, service, control): (Parts, Service, Control),
         hooked: &Arc<Hooked>,
     ) -> PyResult<Parting> {
+        if settings.workers.threads > 1 && hooked.worker.get().is_first() {
+            log::warn!("threads means nothing to the worker class {}.", settings.workers.class().as_str());
+        }
         let with = if settings.workers.class().speaks_wsgi() {
             // Drivers begin a greenlet for each request.
             frames::keep(py);
