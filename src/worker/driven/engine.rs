@@ -36,7 +36,7 @@ const NUDGE: u64 = CONTROL + 16;
 const LOOK: Duration = Duration::from_millis(10);
 
 #[pyclass(frozen, module = "rwsgi._rwsgi")]
-pub(in crate::worker) struct Engine {
+pub struct Engine {
     reactor: Mutex<Reactor>,
     poller: Arc<Poller>,
     /// With room for what a wait reports.
@@ -236,7 +236,7 @@ impl Engine {
 
 /// A request that waits to be served, by a call without arguments.
 #[pyclass(frozen, freelist = 64, module = "rwsgi._rwsgi")]
-pub(in crate::worker) struct Task {
+pub struct Task {
     engine: Py<Engine>,
     job: Mutex<Option<Job>>,
 }

@@ -16,8 +16,8 @@ use std::sync::Arc;
 use pyo3::exceptions::{PyImportError, PyTypeError};
 use pyo3::prelude::*;
 
-pub(super) use engine::Engine;
-pub(super) use process::Process;
+pub use engine::Engine;
+pub use process::Process;
 
 use super::control::Control;
 use super::hooked::Hooked;
