@@ -64,6 +64,9 @@ mod _rwsgi {
     #[pymodule_export]
     use crate::py::draft::Draft;
 
+    #[pymodule_export]
+    use crate::worker::{Engine, Process};
+
     /// Runs the server of a program's own.
     #[pyfunction]
     fn serve(application: &Bound<'_, PyAny>) -> PyResult<i32> {

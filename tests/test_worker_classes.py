@@ -11,6 +11,7 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from client import Connection, chunked, encode, fetch
@@ -312,6 +313,33 @@ def test_no_more_requests_run_than_there_may_be_connections(serve, name: str) ->
     assert max(int(answer.body) for answer in answers) == 3
 
 
+def processor_time(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@green
+def test_a_worker_in_which_nothing_more_may_run_waits(serve, name: str) -> None:
+    bounds = ("--worker-connections", "1", "--max-waiting-requests", "2")
+    server = serve(*CLASSES[name], *bounds, app="slow:app")
+    (worker,) = server.wait_workers(1)
+    with Connection(server.address) as first, Connection(server.address) as second:
+        first.send(encode("GET", "/?1.5"))
+        server.wait_log("started")
+        # It is taken, and waits.
+        second.send(encode("GET", "/"))
+        before = processor_time(worker)
+        assert first.response().status == 200
+        assert processor_time(worker) - before < 0.7
+        assert second.response().status == 200
+
+
+def test_threads_mean_nothing_to_greenlets(serve) -> None:
+    server = serve("-k", "gevent", "--threads", "4", "-w", "2")
+    server.wait_log("Using worker: gevent")
+    server.wait_log("[WARNING] threads means nothing to the worker class gevent.")
+
+
 @green
 def test_two_thousand_idle_connections_delay_nobody(serve, name: str) -> None:
     server = serve(*CLASSES[name], "--worker-connections", "3000", "--keep-alive", "60")
@@ -362,6 +390,16 @@ def test_blocking_calls_inside_the_application_let_others_run(servers_of, name: 
     with ThreadPoolExecutor(5) as clients:
         answers = list(clients.map(lambda _: fetch(server.address, f"/green/calls?{host}:{port}"), range(5)))
     assert [answer.body for answer in answers] == [b"hello\n"] * 5
+
+
+@green
+def test_a_logger_that_waits_lets_others_run_and_tells_of_all(serve, name: str) -> None:
+    server = serve(*CLASSES[name], "--logger-class", "own_workers.SlowLogger")
+    with ThreadPoolExecutor(8) as clients:
+        list(clients.map(lambda number: fetch(server.address, f"/{number}"), range(8)))
+    told = [f"told of /{number}" for number in range(8)]
+    eventually(lambda: sorted(server.stdout.splitlines()) == told, f"each is told: {server.stdout}")
+    assert "Traceback" not in server.stderr
 
 
 def frame(opcode: int, data: bytes) -> bytes:

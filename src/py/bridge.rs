@@ -2,10 +2,10 @@
 //! somebody has changed.
 //!
 //! Owns the Python logger of one configuration and every call of it. An exception that it raises costs nothing: the
-//! record is printed natively, and the first time what was raised too. Must never be entered twice by one thread: what
+//! record is printed natively, and the first time what was raised too. Must never be entered twice by one strand: what
 //! the logger itself makes the server say is printed natively. Read next: `python/rwsgi/glogging.py`, `loggers.rs`.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -18,6 +18,7 @@ use pyo3::types::PyDict;
 use super::failure::{summary, traceback};
 use super::hooks::Config;
 use super::loggers::{self, Kept};
+use super::strand;
 use crate::config::ConfigError;
 use crate::log::{self as logs, EXCEPTION, Severity};
 
@@ -26,7 +27,8 @@ const METHODS: [&str; 8] =
     ["critical", "error", "warning", "info", "debug", "exception", "access", "reopen_files"];
 
 thread_local! {
-    static INSIDE: Cell<bool> = const { Cell::new(false) };
+    /// The strands of this thread that are in the logger: a greenlet may wait there while others run.
+    static INSIDE: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
     /// What the record that is on its way tells of.
     static IN_HAND: RefCell<Option<(String, PyErr)>> = const { RefCell::new(None) };
 }
@@ -139,7 +141,7 @@ impl Bridge {
         keywords: Option<&Bound<'py, PyDict>>,
     ) -> bool {
         let logger = self.logger.bind(py);
-        match inside(|| logger.call_method(method, arguments, keywords)) {
+        match inside(py, || logger.call_method(method, arguments, keywords)) {
             None => false,
             Some(Ok(_)) => true,
             Some(Err(error)) => {
@@ -204,13 +206,15 @@ impl fmt::Display for Traceback<'_, '_> {
     }
 }
 
-/// `None` if this thread is inside already.
-fn inside<T>(work: impl FnOnce() -> T) -> Option<T> {
-    if INSIDE.replace(true) {
+/// `None` if this strand is inside already.
+fn inside<T>(py: Python<'_>, work: impl FnOnce() -> T) -> Option<T> {
+    let strand = strand::number(py);
+    if INSIDE.with_borrow(|inside| inside.contains(&strand)) {
         return None;
     }
+    INSIDE.with_borrow_mut(|inside| inside.push(strand));
     let outcome = work();
-    INSIDE.set(false);
+    INSIDE.with_borrow_mut(|inside| inside.retain(|other| *other != strand));
     Some(outcome)
 }
 

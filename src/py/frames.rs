@@ -81,13 +81,16 @@ mod tests {
     #[test]
     fn a_chunk_is_given_out_again() {
         Python::initialize();
-        Python::attach(keep);
-        let first = alloc(std::ptr::null_mut(), CHUNK);
-        free(std::ptr::null_mut(), first, CHUNK);
-        assert_eq!(alloc(std::ptr::null_mut(), CHUNK), first);
-        free(std::ptr::null_mut(), first, CHUNK);
-        let other = alloc(std::ptr::null_mut(), 4 * CHUNK);
-        assert!(!other.is_null() && other != first);
-        free(std::ptr::null_mut(), other, 4 * CHUNK);
+        // Other tests' threads give back and take only while they have the interpreter.
+        Python::attach(|py| {
+            keep(py);
+            let first = alloc(std::ptr::null_mut(), CHUNK);
+            free(std::ptr::null_mut(), first, CHUNK);
+            assert_eq!(alloc(std::ptr::null_mut(), CHUNK), first);
+            free(std::ptr::null_mut(), first, CHUNK);
+            let other = alloc(std::ptr::null_mut(), 4 * CHUNK);
+            assert!(!other.is_null() && other != first);
+            free(std::ptr::null_mut(), other, 4 * CHUNK);
+        });
     }
 }

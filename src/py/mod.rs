@@ -19,4 +19,5 @@ pub mod modules;
 mod paste;
 pub mod served;
 pub mod settings;
+pub mod strand;
 pub mod surroundings;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use nix::sys::pthread::pthread_self;
 use pyo3::prelude::*;
 
+use crate::py::strand;
 use crate::wsgi::{Exchange, Expiry};
 
 /// An application that is inside the response gets so long to come out of it before the connection is cut.
@@ -182,11 +183,7 @@ impl Running {
 impl Place {
     /// This thread, or the greenlet of it that runs.
     pub(super) fn here(py: Python<'_>) -> Self {
-        // Where nothing has imported it there are no greenlets.
-        let modules = py.import("sys").and_then(|sys| sys.getattr("modules"));
-        let module = modules.and_then(|modules| modules.get_item("greenlet"));
-        let current = module.and_then(|module| module.call_method0("getcurrent"));
-        current.map_or_else(|_| Self::thread(), |current| Self::Greenlet(current.unbind()))
+        strand::greenlet(py).map_or_else(Self::thread, |greenlet| Self::Greenlet(greenlet.unbind()))
     }
 
     pub(super) fn thread() -> Self {

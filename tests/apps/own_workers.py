@@ -1,7 +1,9 @@
 """Worker classes of a program's own, and what is no worker class."""
 
 import threading
+import time
 
+from rwsgi.glogging import Logger
 from rwsgi.workers.base import Worker
 from rwsgi.workers.gevent import GeventWorker
 
@@ -54,3 +56,11 @@ class Stranger:
 
     def run(self, engine):
         threading.Event().wait()
+
+
+class SlowLogger(Logger):
+    """Waits before it tells of a request, as a handler that speaks to another server does."""
+
+    def access(self, resp, req, environ, request_time):
+        time.sleep(0.3)
+        print(f"told of {req.path}", flush=True)

@@ -105,7 +105,7 @@ def test_a_hook_teaches_a_library_to_let_others_run(serve, tmp_path: Path) -> No
     assert {answer.status for answer in answers} == {200}
 
 
-@pytest.mark.better("gunicorn patches in each worker, when a preloaded application has imported everything.")
+@pytest.mark.better("A preloaded application is patched before its import; gunicorn patches in each worker.")
 def test_a_preloaded_application_finds_python_patched(serve) -> None:
     server = serve(*FLAGS, "--preload", app="green:at_import")
     assert fetch(server.address).body == b"gevent"
@@ -126,14 +126,14 @@ def test_a_request_under_way_is_finished_at_a_stop(serve) -> None:
     assert server.wait_exit() == 0
 
 
-@pytest.mark.better("gunicorn says nothing and keeps the connection until keepalive ends it.")
+@pytest.mark.better("An application that exits is answered 500; gunicorn with gevent says nothing.")
 def test_an_application_that_exits_is_answered(green: Running) -> None:
     with Connection(green.address, timeout=3) as connection:
         connection.send(encode("GET", "/misuse/exits"))
         assert connection.response().status == 500
 
 
-@pytest.mark.better("gunicorn lets keepalive bound the first head, without an answer.")
+@pytest.mark.better("A slow first head has its own limit; gunicorn with gevent lets `keepalive` end it.")
 def test_a_slow_head_is_waited_for(serve) -> None:
     server = serve("-k", "gevent", "--keep-alive", "1")
     with Connection(server.address) as connection:
@@ -144,7 +144,7 @@ def test_a_slow_head_is_waited_for(serve) -> None:
         assert connection.response().status == 200
 
 
-@pytest.mark.better("gunicorn waits for them as long as for requests.")
+@pytest.mark.better("A stop does not wait for idle connections; gunicorn with gevent does.")
 def test_idle_connections_are_no_reason_to_stay(serve) -> None:
     server = serve(*FLAGS, "--graceful-timeout", "6")
     with Connection(server.address) as connection:

@@ -103,9 +103,8 @@ class Life:
     def __init__(self, worker: AsgiProcess, loop: asyncio.AbstractEventLoop) -> None:
         self.worker, self.process, self.loop = worker, worker.process, loop
         self.cfg = self.process.cfg
-        for name, default in (("threads", 1), ("max_waiting_requests", 0)):
-            if getattr(self.cfg, name) != default:
-                worker.tell("warning", f"{name} means nothing to the worker class asgi", None)
+        if self.cfg.max_waiting_requests:
+            worker.tell("warning", "max_waiting_requests means nothing to the worker class asgi.", None)
         self.lifespan = Lifespan(self.process.application, self.cfg.asgi_lifespan, worker.tell)
         self.server = worker.server(loop, task_starter(loop), self.lifespan.state)
         self.listeners = [fd for fd, _ in self.process.listeners]

@@ -32,9 +32,11 @@ use crate::worker::reactor::{CONTROL, Job, Reactor};
 use crate::worker::service::Service;
 
 const NUDGE: u64 = CONTROL + 16;
+/// How often a worker in which nothing more may run looks around.
+const LOOK: Duration = Duration::from_millis(10);
 
 #[pyclass(frozen, module = "rwsgi._rwsgi")]
-pub(in crate::worker) struct Engine {
+pub struct Engine {
     reactor: Mutex<Reactor>,
     poller: Arc<Poller>,
     /// With room for what a wait reports.
@@ -137,13 +139,18 @@ impl Engine {
     /// A request to serve. The reactor is left between two of them.
     fn next(&self) -> Option<Job> {
         let mut reactor = tried(&self.reactor)?;
-        if self.running.load(Relaxed) >= self.most {
+        if self.is_busy() {
             reactor.next_without_serving();
             return None;
         }
         let job = reactor.next()?;
         self.running.fetch_add(1, Relaxed);
         Some(job)
+    }
+
+    /// As many requests are in the application as may be.
+    fn is_busy(&self) -> bool {
+        self.running.load(Relaxed) >= self.most
     }
 
     /// A request was served, or will not be.
@@ -197,7 +204,9 @@ impl Engine {
     fn limit(&self) -> Option<f64> {
         let Some(mut reactor) = tried(&self.reactor) else { return Some(0.0) };
         let overdue = self.overdue.as_ref().map_or(Duration::MAX, Overdue::pause);
-        (!reactor.is_done()).then(|| reactor.wait_limit().min(overdue).as_secs_f64())
+        // Requests that wait for others to end are no reason to hurry: whoever ends nudges.
+        let least = if self.is_busy() { LOOK } else { Duration::ZERO };
+        (!reactor.is_done()).then(|| reactor.wait_limit().min(overdue).max(least).as_secs_f64())
     }
 
     /// Does what is due, and returns the requests that have come.
@@ -227,7 +236,7 @@ impl Engine {
 
 /// A request that waits to be served, by a call without arguments.
 #[pyclass(frozen, freelist = 64, module = "rwsgi._rwsgi")]
-pub(in crate::worker) struct Task {
+pub struct Task {
     engine: Py<Engine>,
     job: Mutex<Option<Job>>,
 }

@@ -18,8 +18,8 @@ use pyo3::exceptions::{PyImportError, PyTypeError};
 use pyo3::prelude::*;
 
 use asgi::{AsgiProcess, Given};
-pub(super) use engine::Engine;
-pub(super) use process::Process;
+pub use engine::Engine;
+pub use process::Process;
 
 use super::control::Control;
 use super::hooked::Hooked;
@@ -63,6 +63,9 @@ impl Driver {
         hooked: &Arc<Hooked>,
     ) -> Result<Parting, String> {
         let name = settings.workers.class().as_str();
+        if settings.workers.threads > 1 && hooked.worker.get().is_first() {
+            log::warn!("threads means nothing to the worker class {name}.");
+        }
         let with = self.engine(py, settings, given, hooked);
         let with = with.map_err(|error| format!("the worker class {name} cannot begin: {error}"))?;
         match self.worker.bind(py).call_method1("run", (with,)) {
