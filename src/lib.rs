@@ -65,7 +65,10 @@ mod _rwsgi {
     use crate::py::draft::Draft;
 
     #[pymodule_export]
-    use crate::worker::{Engine, Process};
+    use crate::asgi::Server;
+
+    #[pymodule_export]
+    use crate::worker::{AsgiProcess, Engine, Process};
 
     /// Runs the server of a program's own.
     #[pyfunction]

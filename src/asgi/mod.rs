@@ -5,6 +5,7 @@
 //! thread. Must never run Python code of others while a connection's lock is held: what is to be done outside is noted
 //! in a [`todo::Todo`]. Read first: `protocol.rs`, what asyncio calls; then `connection.rs`, one connection's state.
 
+mod beginning;
 mod calls;
 mod connection;
 mod frames;

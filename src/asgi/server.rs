@@ -14,7 +14,7 @@ use super::service::{Parts, Service};
 use crate::net::Peer;
 use crate::sys::clock;
 
-#[pyclass(frozen, module = "rwsgi", name = "AsgiServer")]
+#[pyclass(frozen, module = "rwsgi._rwsgi", name = "AsgiServer")]
 pub struct Server {
     service: Arc<Service>,
 }

@@ -304,7 +304,7 @@ def test_on_a_unix_socket(asgi) -> None:
     assert fetch(asgi(bind="unix").address).body == b"hello\n"
 
 
-@pytest.mark.better("gunicorn tells a server of one letter and a port of another.")
+@pytest.mark.better("On a UNIX socket the `server` of an ASGI scope is the path of the socket.")
 def test_the_scope_on_a_unix_socket(asgi) -> None:
     server = asgi(bind="unix")
     scope = json.loads(fetch(server.address, "/scope").body)

@@ -24,7 +24,7 @@ use crate::worker::life::{self, Stop};
 use crate::wsgi::{Application, Patience};
 
 #[pyclass(frozen, module = "rwsgi._rwsgi")]
-pub(in crate::worker) struct AsgiProcess {
+pub struct AsgiProcess {
     process: Py<Process>,
     listeners: Arc<Vec<Listener>>,
     settings: Arc<Settings>,

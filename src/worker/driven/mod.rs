@@ -17,7 +17,8 @@ use std::sync::Arc;
 use pyo3::exceptions::{PyImportError, PyTypeError};
 use pyo3::prelude::*;
 
-use asgi::{AsgiProcess, Given};
+pub use asgi::AsgiProcess;
+use asgi::Given;
 pub use engine::Engine;
 pub use process::Process;
 
