@@ -125,7 +125,7 @@ PEERS = [
 
 ASGI = [
     Peer("rwsgi asgi", "rwsgi", "rwsgi", f"-k asgi {RWSGI}", asgi=True),
-    Peer("rwsgi asgi, asyncio", "rwsgi", "rwsgi", f"-k asgi --asgi-loop asyncio {RWSGI}", asgi=True),
+    Peer("rwsgi asgi asyncio", "rwsgi", "rwsgi", f"-k asgi --asgi-loop asyncio {RWSGI}", asgi=True),
     Peer("gunicorn asgi", "gunicorn", "gunicorn", f"-k asgi {GUNICORN}", asgi=True),
     Peer(
         "uvicorn",
