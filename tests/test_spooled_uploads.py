@@ -204,15 +204,16 @@ def test_exhausted_descriptors_cost_one_request(spooling) -> None:
         # It has been accepted when a later one was answered.
         assert fetch(server.address, "/hello/app").status == 200
         before = resource.prlimit(worker, resource.RLIMIT_NOFILE)
-        highest = max(int(number) for number in os.listdir(f"/proc/{worker}/fd"))
-        held = len(os.listdir(f"/proc/{worker}/fd"))
         with ExitStack() as stack:
-            # Numbers that are free below the highest are taken by others.
-            others = [stack.enter_context(Connection(server.address)) for _ in range(highest + 1 - held)]
-            for other in others:
-                other.send(b"GET")
-            eventually(lambda: len(os.listdir(f"/proc/{worker}/fd")) > highest, "no number is free")
-            most = max(int(number) for number in os.listdir(f"/proc/{worker}/fd")) + 1
+
+            def none_is_free() -> bool:
+                """Connections take the numbers that others leave, the one of the answer above among them."""
+                stack.enter_context(Connection(server.address)).send(b"GET")
+                numbers = sorted(int(number) for number in os.listdir(f"/proc/{worker}/fd"))
+                return numbers == list(range(len(numbers)))
+
+            eventually(none_is_free, "no number is free")
+            most = len(os.listdir(f"/proc/{worker}/fd"))
             resource.prlimit(worker, resource.RLIMIT_NOFILE, (most, before[1]))
             client.send(request[1000:])
             assert client.response().status == 503
