@@ -50,12 +50,12 @@ def file(environ, start_response):
 
 
 def sleep(environ, start_response):
-    time.sleep(0.01)
+    time.sleep(0.01)  # the load: a request that waits for a database
     return hello(environ, start_response)
 
 
 def second(environ, start_response):
-    time.sleep(1)
+    time.sleep(1)  # the load: a request that waits for a slow server
     return hello(environ, start_response)
 
 

@@ -26,12 +26,8 @@ use super::websocket::Socket;
 use crate::http::{self, Client, Event, PeerError, RequestReader, ResponseHead, ResponseWriter};
 use crate::net::Peer;
 use crate::sys::clock;
-use crate::wsgi::Request;
+use crate::wsgi::{EACH, LINGER_FACTOR, Request};
 
-/// A client that goes on sending after its answer is listened to so many times as long as one that does not.
-const LINGER_FACTOR: u32 = 5;
-/// Every body may have so much in memory, however much the others have.
-const EACH: usize = 32 * 1024;
 /// Of what comes with a head so many bytes are looked at first: a large body then need not pass through the reader.
 const FRONT: usize = 4096;
 /// Bytes of further requests that wait for the one in hand.

@@ -96,18 +96,13 @@ fn start<'py>(message: &Bound<'py, PyDict>) -> PyResult<Message<'py>> {
         PyTypeError::new_err("the 'status' of http.response.start must be an int of three digits")
     })?;
     let mut head = ResponseHead::new();
-    head.set_status(format!("{status:03} {}", phrase(status)).as_bytes())
+    head.set_status(format!("{status:03} {}", reason(status)).as_bytes())
         .map_err(|error| PyValueError::new_err(error.to_string()))?;
     let close = match message.get_item(intern!(py, "headers"))? {
         Some(headers) => fields(&headers, &mut head)?,
         None => false,
     };
     Ok(Message::Start { head, close })
-}
-
-/// A status of the application's own has none.
-fn phrase(status: u16) -> &'static str {
-    reason(status)
 }
 
 /// True if the application wants the connection to close.

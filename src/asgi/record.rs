@@ -11,9 +11,9 @@ use pyo3::types::PyDict;
 use super::connection::Connection;
 use super::service::Service;
 use super::todo::Todo;
-use crate::http::{Head, percent_decode};
+use crate::http::Head;
 use crate::log::access_log::{self, Escape, Variable};
-use crate::wsgi::{Request, ShownResponse};
+use crate::wsgi::{Request, ShownResponse, variable_of};
 
 /// What those who need Python objects are told, outside of the connection's lock.
 pub(super) struct Told {
@@ -92,16 +92,7 @@ struct Record<'a> {
 
 impl access_log::Record for Record<'_> {
     fn variable(&self, variable: Variable, escape: Escape, line: &mut Vec<u8>) -> bool {
-        match variable {
-            Variable::RemoteAddr => escape(self.connection.client().as_bytes(), line),
-            Variable::Method => escape(self.head.method().as_bytes(), line),
-            Variable::QueryString => escape(self.head.query(), line),
-            Variable::PathInfo => {
-                let mut decoded = Vec::new();
-                percent_decode(self.head.path(), &mut decoded);
-                escape(&decoded, line);
-            }
-        }
+        variable_of(&self.head, || self.connection.client(), variable, escape, line);
         true
     }
 

@@ -82,20 +82,13 @@ impl Scopes {
         peer: Peer,
         ends: &Ends,
     ) -> Result<(Bound<'py, PyDict>, Option<Client>), EnvironError> {
-        let rules = self.rules(peer);
-        let forwarded = rules.apply(head)?;
         let scope = self.http.bind(py).copy()?;
         if head.method() != "GET" {
             scope.set_item(intern!(py, "method"), head.method())?;
         }
-        if forwarded.scheme == Some(Scheme::Https) {
-            scope.set_item(intern!(py, "scheme"), intern!(py, "https"))?;
-        }
-        let hints = PyDict::new(py);
-        hints.set_item(intern!(py, "http.response.early_hint"), PyDict::new(py))?;
-        scope.set_item(intern!(py, "extensions"), hints)?;
-        self.complete(&scope, head, (&rules, &forwarded), ends)?;
-        Ok((scope, forwarded.client))
+        scope.set_item(intern!(py, "extensions"), extension(intern!(py, "http.response.early_hint"))?)?;
+        let client = self.complete(&scope, (head, peer), intern!(py, "https"), ends)?;
+        Ok((scope, client))
     }
 
     /// The application is to see the id that is logged, in place of what the client sent.
@@ -122,29 +115,28 @@ impl Scopes {
         peer: Peer,
         ends: &Ends,
     ) -> Result<(Bound<'py, PyDict>, Option<Client>), EnvironError> {
-        let rules = self.rules(peer);
-        let forwarded = rules.apply(head)?;
         let scope = self.websocket.bind(py).copy()?;
-        if forwarded.scheme == Some(Scheme::Https) {
-            scope.set_item(intern!(py, "scheme"), intern!(py, "wss"))?;
-        }
-        let denial = PyDict::new(py);
-        denial.set_item(intern!(py, "websocket.http.response"), PyDict::new(py))?;
-        scope.set_item(intern!(py, "extensions"), denial)?;
+        scope.set_item(intern!(py, "extensions"), extension(intern!(py, "websocket.http.response"))?)?;
         scope.set_item(intern!(py, "subprotocols"), subprotocols(py, head)?)?;
-        self.complete(&scope, head, (&rules, &forwarded), ends)?;
-        Ok((scope, forwarded.client))
+        let client = self.complete(&scope, (head, peer), intern!(py, "wss"), ends)?;
+        Ok((scope, client))
     }
 
-    /// What both kinds have.
+    /// What both kinds have. `secure`: the scheme, where a proxy's client speaks TLS. The client that the proxy names, if
+    /// it does.
     fn complete(
         &self,
         scope: &Bound<'_, PyDict>,
-        head: &Head<'_>,
-        (rules, forwarded): (&ForwardedRules<'_>, &Forwarded),
+        (head, peer): (&Head<'_>, Peer),
+        secure: &Bound<'_, PyString>,
         ends: &Ends,
-    ) -> PyResult<()> {
+    ) -> Result<Option<Client>, EnvironError> {
         let py = scope.py();
+        let rules = self.rules(peer);
+        let forwarded = rules.apply(head)?;
+        if forwarded.scheme == Some(Scheme::Https) {
+            scope.set_item(intern!(py, "scheme"), secure)?;
+        }
         let asgi = PyDict::new(py);
         asgi.set_item(intern!(py, "version"), intern!(py, "3.0"))?;
         asgi.set_item(intern!(py, "spec_version"), intern!(py, SPEC_VERSION))?;
@@ -157,7 +149,7 @@ impl Scopes {
         if !head.query().is_empty() {
             scope.set_item(intern!(py, "query_string"), PyBytes::new(py, head.query()))?;
         }
-        scope.set_item(intern!(py, "headers"), self.headers(py, head, rules, forwarded)?)?;
+        scope.set_item(intern!(py, "headers"), self.headers(py, head, &rules, &forwarded)?)?;
         match forwarded.client {
             None => scope.set_item(intern!(py, "client"), &ends.client)?,
             // What the proxy does not say of the port is not made up.
@@ -167,7 +159,8 @@ impl Scopes {
             }
         }
         scope.set_item(intern!(py, "server"), &ends.server)?;
-        scope.set_item(intern!(py, "state"), self.state.bind(py).copy()?)
+        scope.set_item(intern!(py, "state"), self.state.bind(py).copy()?)?;
+        Ok(forwarded.client)
     }
 
     fn headers<'py>(
@@ -197,6 +190,13 @@ impl Scopes {
     fn field<'py>(&self, py: Python<'py>, name: &[u8], value: &[u8]) -> PyResult<Bound<'py, PyTuple>> {
         (self.names.key(py, name), PyBytes::new(py, value)).into_pyobject(py)
     }
+}
+
+/// A dictionary of the one extension that a scope has.
+fn extension<'py>(name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyDict>> {
+    let extensions = PyDict::new(name.py());
+    extensions.set_item(name, PyDict::new(name.py()))?;
+    Ok(extensions)
 }
 
 fn lower_case<'py>(py: Python<'py>, name: &[u8]) -> Bound<'py, PyBytes> {

@@ -15,10 +15,8 @@ use super::protocol::Protocol;
 use super::todo::{End, Todo};
 use crate::http::PeerError;
 use crate::sys::clock;
-use crate::wsgi::date;
+use crate::wsgi::{COPY_BELOW, date, tell_fault};
 
-/// Blocks from this size on are given to the kernel from where they are; smaller ones are copied behind the head.
-const COPY_BELOW: usize = 16 * 1024;
 /// Blocks of a streamed response wait for each other until the loop's next turn, up to so many bytes.
 const GATHERED: usize = 64 * 1024;
 
@@ -282,23 +280,12 @@ impl Connection {
 
     /// Answers what the peer did wrong, and logs it once. One that is gone gets no more than a line for those who debug.
     pub(super) fn refuse(&mut self, py: Python<'_>, fault: &PeerError, now: Duration, todo: &mut Todo) {
-        self.log_fault(fault);
+        tell_fault(&self.sender, fault);
         if fault.is_disconnect() {
             self.tell(py, now, todo);
             return self.close(End::Close, todo);
         }
         self.answer(py, fault.status(), &fault.page_message(), todo);
-    }
-
-    fn log_fault(&self, fault: &PeerError) {
-        let client = self.sender.address();
-        if fault.is_disconnect() {
-            log::debug!("Client at {client} went away: {fault}");
-        } else if fault.is_slowness() {
-            log::info!("Client at {client} is too slow: {fault}");
-        } else {
-            log::warn!("Invalid request from ip={client}: {fault}");
-        }
     }
 
     /// Answers in the place of the application, and ends the connection.

@@ -11,11 +11,7 @@ use super::connection::{Connection, Stage};
 use super::todo::{End, Todo};
 use crate::http::PeerError;
 use crate::sys::clock;
-
-/// A graceful stop waits this long for requests that are still on their way in.
-const INCOMPLETE_LIMIT: Duration = Duration::from_secs(2);
-/// A client that has said nothing for so long is not waited for at a stop.
-const SILENT_LIMIT: Duration = Duration::from_secs(1);
+use crate::wsgi::{INCOMPLETE_LIMIT, SILENT_LIMIT};
 
 impl Connection {
     /// `stop`: since when the worker has been stopping.
@@ -71,7 +67,6 @@ impl Connection {
         match self.stage {
             Stage::Receiving if self.reader.is_idle() => self.since + SILENT_LIMIT,
             Stage::Serving => Duration::MAX,
-            Stage::Upgraded => self.since.max(began) + INCOMPLETE_LIMIT,
             _ => self.since.max(began) + INCOMPLETE_LIMIT,
         }
     }

@@ -12,9 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::http::RequestReader;
+use crate::wsgi::EACH;
 
-/// Every body may have so much, however much the others have.
-const EACH: usize = 32 * 1024;
 /// What is lent: 128 KiB of a body, and a head.
 const LENT: usize = (128 + 8) * 1024;
 /// So many at a time. One thread needs one: who waits for more gives it back.

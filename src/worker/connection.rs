@@ -15,11 +15,9 @@ use super::buffers::Share;
 use super::spooling::{Next, Spooling};
 use crate::http::{Event, PeerError, Policy, RequestReader};
 use crate::net::poller::Interest;
-use crate::wsgi::{Drained, Exchange, Objects};
+use crate::wsgi::{Drained, Exchange, LINGER_FACTOR, Objects};
 
-/// A client that goes on sending after its answer is listened to so many times as long as one that does not.
-const LINGER_FACTOR: u32 = 5;
-/// How much of that is thrown away before others get their turn.
+/// How much of what comes after its answer is thrown away before others get their turn.
 const LINGER_TURN: usize = 32;
 
 const FIRST_READ: usize = 8 * 1024;

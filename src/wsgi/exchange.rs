@@ -317,14 +317,7 @@ impl Exchange {
 
     /// Answers what the peer did wrong, and logs it once. One that is gone gets no more than a line for those who debug.
     pub fn refuse(&self, fault: &PeerError) {
-        let client = self.client().address();
-        if fault.is_disconnect() {
-            log::debug!("Client at {client} went away: {fault}");
-        } else if fault.is_slowness() {
-            log::info!("Client at {client} is too slow: {fault}");
-        } else {
-            log::warn!("Invalid request from ip={client}: {fault}");
-        }
+        tell_fault(&self.client(), fault);
         if let Some(mut response) = self.response() {
             response.refuse(fault.status(), &fault.page_message());
         }
@@ -355,6 +348,18 @@ const FOR_EVER: Duration = Duration::from_secs(1 << 30);
 pub(super) enum Await {
     Readable,
     Writable,
+}
+
+/// Logs what `client` did wrong. One that is gone gets no more than a line for those who debug.
+pub(crate) fn tell_fault(client: &Peer, fault: &PeerError) {
+    let client = client.address();
+    if fault.is_disconnect() {
+        log::debug!("Client at {client} went away: {fault}");
+    } else if fault.is_slowness() {
+        log::info!("Client at {client} is too slow: {fault}");
+    } else {
+        log::warn!("Invalid request from ip={client}: {fault}");
+    }
 }
 
 /// Waits for a client, for `limit` at most: by the worker's loop, if that is Python's, or without the interpreter and

@@ -11,6 +11,14 @@ use pyo3::prelude::*;
 
 use crate::config::Settings;
 
+/// A client that goes on sending after its answer is listened to so many times as long as one that does not.
+pub(crate) const LINGER_FACTOR: u32 = 5;
+/// A graceful stop waits this long for requests that are still on their way in.
+pub(crate) const INCOMPLETE_LIMIT: Duration = Duration::from_secs(2);
+/// A client that has said nothing for so long is not waited for at a stop.
+pub(crate) const SILENT_LIMIT: Duration = Duration::from_secs(1);
+/// Every body may have so much in memory, however much the others have.
+pub(crate) const EACH: usize = 32 * 1024;
 /// Longer than anything lasts. Added to a point of time it must saturate.
 const FOR_EVER: Duration = Duration::MAX;
 

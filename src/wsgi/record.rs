@@ -100,18 +100,22 @@ struct Record<'a, 'py> {
     id: Option<Arc<str>>,
 }
 
-impl Record<'_, '_> {
-    /// Without an environ, because the request was refused before there was one.
-    fn of_head(&self, variable: Variable, escape: Escape, line: &mut Vec<u8>) {
-        match variable {
-            Variable::RemoteAddr => escape(self.exchange.client().address().as_bytes(), line),
-            Variable::Method => escape(self.head.method().as_bytes(), line),
-            Variable::QueryString => escape(self.head.query(), line),
-            Variable::PathInfo => {
-                let mut decoded = Vec::new();
-                percent_decode(self.head.path(), &mut decoded);
-                escape(&decoded, line);
-            }
+/// A variable where there is no environ: it is worked out from the head, and `client` makes the client's address.
+pub(crate) fn variable_of(
+    head: &Head<'_>,
+    client: impl FnOnce() -> String,
+    variable: Variable,
+    escape: Escape,
+    line: &mut Vec<u8>,
+) {
+    match variable {
+        Variable::RemoteAddr => escape(client().as_bytes(), line),
+        Variable::Method => escape(head.method().as_bytes(), line),
+        Variable::QueryString => escape(head.query(), line),
+        Variable::PathInfo => {
+            let mut decoded = Vec::new();
+            percent_decode(head.path(), &mut decoded);
+            escape(&decoded, line);
         }
     }
 }
@@ -119,7 +123,8 @@ impl Record<'_, '_> {
 impl access_log::Record for Record<'_, '_> {
     fn variable(&self, variable: Variable, escape: Escape, line: &mut Vec<u8>) -> bool {
         let Some(environ) = self.environ else {
-            self.of_head(variable, escape, line);
+            // The request was refused before there was one.
+            variable_of(&self.head, || self.exchange.client().address(), variable, escape, line);
             return true;
         };
         let py = environ.py();

@@ -18,7 +18,7 @@ use crate::net::{Held, Sent, Stream};
 use crate::sys::clock;
 
 /// Blocks from this size on are given to the kernel from where they are; smaller ones are copied behind the head.
-const COPY_BELOW: usize = 16 * 1024;
+pub(crate) const COPY_BELOW: usize = 16 * 1024;
 /// How often it is looked at how much the client has taken, while the kernel has no room for more.
 const LOOK: Duration = Duration::from_secs(1);
 /// Blocks that come so fast after each other share segments.

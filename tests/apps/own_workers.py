@@ -62,5 +62,5 @@ class SlowLogger(Logger):
     """Waits before it tells of a request, as a handler that speaks to another server does."""
 
     def access(self, resp, req, environ, request_time):
-        time.sleep(0.3)
+        time.sleep(0.3)  # long enough for other requests to end meanwhile
         print(f"told of {req.path}", flush=True)

@@ -16,7 +16,7 @@ def wait_for_release(environ):
     path = environ["PATH_INFO"]
     say(f"started {path}")
     while not (RELEASES / path.strip("/")).exists():
-        time.sleep(0.01)
+        time.sleep(0.01)  # between two looks
 
 
 def app(environ, start_response):

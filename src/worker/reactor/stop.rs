@@ -17,11 +17,8 @@ use super::super::connection::Connection;
 use super::super::life::{self, Stop};
 use super::{EXHAUSTED_PAUSE, Reactor};
 use crate::scoreboard::Stage;
+use crate::wsgi::{INCOMPLETE_LIMIT, SILENT_LIMIT};
 
-/// A graceful stop waits this long for requests that are still on their way in.
-const INCOMPLETE_LIMIT: Duration = Duration::from_secs(2);
-/// A client that has said nothing for so long after it was accepted is not waited for at a stop.
-const SILENT_LIMIT: Duration = Duration::from_secs(1);
 /// A client that has its response is waited for that much less than usual before its connection is closed.
 const LINGER_LESS: Duration = Duration::from_millis(1500);
 /// A worker that was asked to go looks this long for word from the master that the whole service ends: a supervisor may
