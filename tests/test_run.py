@@ -37,6 +37,8 @@ def program(tmp_path: Path) -> Iterator[Callable[[str], Running]]:
 
 def test_run_returns_when_the_server_was_stopped(program) -> None:
     server = program("""
+# A job in the background of a shell may have been started with SIGINT ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGTERM, lambda *_: print("own handler", flush=True))
 rwsgi.run(app, bind="127.0.0.1:{port}", workers=2)
 print("returned", os.getpid(), flush=True)
