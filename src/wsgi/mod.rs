@@ -31,7 +31,7 @@ pub(crate) use exchange::{overdue, tell_fault};
 pub use file_wrapper::FileWrapper;
 pub(crate) use hook_objects::{Request, Response as ShownResponse};
 pub use hooks::RequestHooks;
-pub(crate) use keys::Keys;
+pub(crate) use keys::{Keys, enter};
 pub use objects::Objects;
 pub use patience::Patience;
 pub(crate) use patience::{EACH, INCOMPLETE_LIMIT, LINGER_FACTOR, SILENT_LIMIT};
