@@ -1,9 +1,9 @@
 """One round: a server is started, checked, struck, measured and ended.
 
 Owns the processes of a round and what is read about them: CPU from the scheduler's nanoseconds of every
-thread, memory as the proportional share of every process, rate and latency from what strikes, wrk or echoes.c,
-which tell them alike. The server is pinned to one CPU and what strikes to another. A server that answers wrongly,
-or starves most of the connections, is found out.
+thread, memory as the proportional share of every process, rate and latency from what strikes, wrk or
+echoes.c, which tell them alike. The server is pinned to one CPU and what strikes to another. A server that
+answers wrongly, or starves most of the connections, is found out.
 Must never leave a process behind, nor give a figure of a round with errors without saying so.
 Read next: compare.py, the order of the rounds; report.py.
 """

@@ -8,7 +8,9 @@ import asyncio
 import json
 import os
 import sys
+from pathlib import Path
 
+PAGE = Path(__file__).with_name("page.html")
 JOURNAL = []
 RELEASED = asyncio.Event()
 
@@ -221,6 +223,11 @@ async def journal(scope, receive, send):
     body = json.dumps(JOURNAL).encode()
     JOURNAL.clear()
     await respond(send, body)
+
+
+async def page(scope, receive, send):
+    """One that opens a WebSocket to ws_echo."""
+    await respond(send, PAGE.read_bytes(), headers=[(b"content-type", b"text/html; charset=utf-8")])
 
 
 async def ws_echo(scope, receive, send):

@@ -1,4 +1,4 @@
-"""One site in four ASGI frameworks (sites/), and Django by ASGI, served for real, by clients of other projects.
+"""One site in four ASGI frameworks (sites/), and Django by ASGI, with clients of other projects.
 
 Owns what the site promises, whichever framework it is written in. Read next: sites/starlette_site.py.
 """

@@ -48,7 +48,9 @@ async def upload(request: Request) -> Response[dict[str, int]]:
 
 
 @post("/form", status_code=200)
-async def form(data: Annotated[UploadFile, Body(media_type=RequestEncodingType.MULTI_PART)]) -> dict[str, object]:
+async def form(
+    data: Annotated[UploadFile, Body(media_type=RequestEncodingType.MULTI_PART)],
+) -> dict[str, object]:
     return {"name": data.filename, "size": len(await data.read())}
 
 
