@@ -262,6 +262,11 @@ async def ws_deny(scope, receive, send):
     await send({"type": "websocket.http.response.start", "status": 418, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": b"no ", "more_body": True})
     await send({"type": "websocket.http.response.body", "body": b"tea"})
+    late = scope["query_string"].decode()
+    if late:
+        await RELEASED.wait()
+        RELEASED.clear()
+    note(late, (await receive())["type"])
 
 
 async def ws_raise(scope, receive, send):
