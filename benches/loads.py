@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from compiled import compiler
+
 APPS = Path(__file__).resolve().parent / "apps"
 UPLOAD = b"x" * 65_536
 HELLO = "bench_app:hello"
@@ -55,6 +57,8 @@ class Load:
     needs: str = ""
     # An ASGI application, for the servers of such ones.
     asgi: bool = False
+    # Of messages, each with its echo: one counts as a request. echoes.c sends them instead of wrk.
+    websocket: bool = False
     # Worth a place in the picture: where CPU per request is the question.
     pictured: bool = True
 
@@ -68,6 +72,8 @@ class Load:
         return self.app == HELLO and self.threads == 1 and not self.asgi
 
     def missing(self) -> str:
+        if self.websocket and compiler() is None:
+            return "gcc"
         return self.needs if self.needs and find_spec(self.needs) is None else ""
 
 
@@ -124,6 +130,16 @@ LOADS = [
         uploads=True,
         script=APPS / "upload.lua",
         asgi=True,
+        pictured=False,
+    ),
+    Load(
+        "asgi-websocket",
+        "ASGI: WebSocket, echo, 100 connections",
+        13,
+        "bench_asgi:echo",
+        connections=100,
+        asgi=True,
+        websocket=True,
         pictured=False,
     ),
 ]

@@ -1,8 +1,9 @@
-"""One round: a server is started, checked, struck with wrk, measured and ended.
+"""One round: a server is started, checked, struck, measured and ended.
 
 Owns the processes of a round and what is read about them: CPU from the scheduler's nanoseconds of every
-thread, memory as the proportional share of every process, rate and latency from wrk. The server is pinned to
-one CPU and wrk to another. A server that answers wrongly, or starves most of the connections, is found out.
+thread, memory as the proportional share of every process, rate and latency from what strikes, wrk or
+echoes.c, which tell them alike. The server is pinned to one CPU and what strikes to another. A server that
+answers wrongly, or starves most of the connections, is found out.
 Must never leave a process behind, nor give a figure of a round with errors without saying so.
 Read next: compare.py, the order of the rounds; report.py.
 """
@@ -20,9 +21,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from compiled import compiled
 from loads import APPS, UPLOAD, Load
 from peers import Peer
 
@@ -36,6 +38,8 @@ class Server:
 
     process: subprocess.Popen[bytes]
     port: int
+    # Where it runs, and where what strikes it is compiled.
+    directory: Path
     # Its answers have no length; wrk counts an error for each of them although it read it whole.
     ends_by_closing: bool = False
 
@@ -62,7 +66,7 @@ class Round:
 
 @dataclass(frozen=True)
 class Strike:
-    """What wrk saw."""
+    """What was seen from the other end."""
 
     requests: int
     rate: float
@@ -124,8 +128,17 @@ def wait_listening(process: subprocess.Popen[bytes], port: int, log: Path, secon
     raise Failed(f"does not listen after {seconds:.0f} s")
 
 
-def check(load: Load, port: int, seconds: float = 10) -> bool:
+def check(load: Load, server: Server) -> bool:
     """The first answer has to be the right one. Tells whether only the connection's end ends it."""
+    if load.websocket:
+        found = errors(struck(load, server, 0))
+        if found:
+            raise Failed(f"answers wrongly: {', '.join(found)}")
+        return False
+    return check_response(load, server.port)
+
+
+def check_response(load: Load, port: int, seconds: float = 10) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
     fields = dict(field.split(": ", 1) for field in load.fields)
     try:
@@ -175,21 +188,29 @@ def serving(peer: Peer, load: Load, directory: Path) -> Iterator[Server]:
     process = launch(peer.command(load, port), directory)
     try:
         wait_listening(process, port, directory / "log")
-        yield Server(process, port, check(load, port))
+        server = Server(process, port, directory)
+        yield replace(server, ends_by_closing=check(load, server))
     finally:
         end(process)
 
 
-def wrk(load: Load, port: int, seconds: int) -> str:
+def striker(load: Load, server: Server, seconds: int) -> list[str]:
+    """What strikes, and its arguments. In no seconds echoes.c sends one message a connection."""
+    if load.websocket:
+        program = str(compiled("echoes", server.directory))
+        return [program, str(server.port), str(load.connections), str(seconds)]
     words = [word for field in load.fields for word in ("-H", field)]
     words += ["-s", str(load.script)] if load.script else []
     command = ["wrk", "-t1", f"-c{load.connections}", f"-d{seconds}s", "--latency", *words]
-    return subprocess.run(
-        ["taskset", "-c", str(CLIENT_CPU), *command, f"http://127.0.0.1:{port}/"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    return [*command, f"http://127.0.0.1:{server.port}/"]
+
+
+def struck(load: Load, server: Server, seconds: int) -> str:
+    command = ["taskset", "-c", str(CLIENT_CPU), *striker(load, server, seconds)]
+    outcome = subprocess.run(command, capture_output=True, text=True, check=False)
+    if outcome.returncode:
+        raise Failed(outcome.stderr.strip() or f"{command[3]} has ended with status {outcome.returncode}")
+    return outcome.stdout
 
 
 def milliseconds(output: str, label: str) -> float:
@@ -205,12 +226,12 @@ def errors(output: str) -> list[str]:
 
 
 def strike(load: Load, server: Server, seconds: int) -> Strike:
-    output = wrk(load, server.port, seconds)
+    output = struck(load, server, seconds)
     requests = int(re.search(r"(\d+) requests in", output)[1])
     rate = float(re.search(r"Requests/sec: +([\d.]+)", output)[1])
     mean = milliseconds(output, "Latency")
     found = [error for error in errors(output) if not (server.ends_by_closing and error.startswith("read"))]
-    # Little's law: what is under way is the rate times the time it takes. wrk sends again at once.
+    # Little's law: what is under way is the rate times the time it takes. They send again at once.
     if not found and rate * mean / 1e3 < load.connections / 4:
         found.append(f"served {rate * mean / 1e3:.0f} of {load.connections} connections, starved the others")
     return Strike(

@@ -7,7 +7,7 @@ import socket
 import struct
 
 import pytest
-from client import Connection, fetch
+from client import Connection, encode, fetch
 from server import Running, eventually
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
@@ -132,11 +132,26 @@ def test_it_is_not_accepted(shared: Running, path: str, status: int) -> None:
         assert response.headers["X-Why"] == "closed today" and response.body == b"no tea"
 
 
-def test_a_refused_one_is_told_of_its_end(shared: Running) -> None:
+@pytest.mark.parametrize("path", ["/ws_refuse", "/ws_deny"])
+def test_a_refused_one_is_told_of_its_end(shared: Running, path: str) -> None:
     journal(shared)
     with pytest.raises(InvalidStatus):
-        opened(shared, "/ws_refuse")
-    eventually(lambda: "websocket.disconnect" in journal(shared), "the application is told")
+        opened(shared, path)
+    told = eventually(lambda: journal(shared), "the application is told")
+    assert [line.strip() for line in told] == ["websocket.disconnect"]
+
+
+def test_a_refused_one_is_told_of_its_end_after_the_next_request(shared: Running) -> None:
+    journal(shared)
+    with Connection(shared.address) as client:
+        client.send(handshake("/ws_deny?late"))
+        assert client.response().status == 418
+        client.send(handshake("/ws_deny"))
+        assert client.response().status == 418
+        client.send(encode("POST", "/release"))
+        assert client.response().status == 200
+    told = eventually(lambda: [line for line in journal(shared) if "late" in line], "the application is told")
+    assert told == ["late websocket.disconnect"]
 
 
 def test_messages_out_of_order_raise(shared: Running) -> None:

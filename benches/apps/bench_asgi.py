@@ -41,3 +41,11 @@ async def upload(scope, receive, send):
         received += len(message["body"])
         more = message["more_body"]
     await respond(send, b"%d" % received)
+
+
+async def echo(scope, receive, send):
+    assert scope["type"] == "websocket"
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "text": message["text"]})

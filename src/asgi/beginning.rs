@@ -96,6 +96,6 @@ impl Connection {
             hooks.count();
         }
         let seen = self.exchange.seen.as_ref().map(|seen| seen.clone_ref(py));
-        Ok(Ok(Start { number: self.number, scope: scope.unbind(), seen }))
+        Ok(Ok(Start { number: self.number, socket: self.is_socket(), scope: scope.unbind(), seen }))
     }
 }

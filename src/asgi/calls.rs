@@ -33,15 +33,17 @@ pub(super) enum Found<'py> {
 pub(super) struct Receive {
     protocol: Py<Protocol>,
     request: u64,
+    /// Of a WebSocket, even after the connection has gone on to something else.
+    socket: bool,
 }
 
 impl Receive {
-    pub(super) const fn new(protocol: Py<Protocol>, request: u64) -> Self {
-        Self { protocol, request }
+    pub(super) const fn new(protocol: Py<Protocol>, request: u64, socket: bool) -> Self {
+        Self { protocol, request, socket }
     }
 
     fn step<'py>(&self, py: Python<'py>) -> PyResult<Found<'py>> {
-        self.protocol.get().receive(self.protocol.bind(py), self.request)
+        self.protocol.get().receive(self.protocol.bind(py), self.request, self.socket)
     }
 }
 

@@ -60,9 +60,15 @@ impl Protocol {
         Some(outcome)
     }
 
-    pub(super) fn receive<'py>(&self, slf: &Bound<'py, Self>, number: u64) -> PyResult<Found<'py>> {
+    /// `socket`: request `number` is one for a WebSocket.
+    pub(super) fn receive<'py>(
+        &self,
+        slf: &Bound<'py, Self>,
+        number: u64,
+        socket: bool,
+    ) -> PyResult<Found<'py>> {
         let py = slf.py();
-        Self::with(slf, false, |connection, todo| connection.receive_message(py, number, todo))
+        Self::with(slf, false, |connection, todo| connection.receive_message(py, number, socket, todo))
             .unwrap_or_else(|| Err(wrong_thread()))
     }
 

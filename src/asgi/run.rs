@@ -21,6 +21,8 @@ use crate::wsgi::Request;
 /// A request for the application.
 pub(super) struct Start {
     pub number: u64,
+    /// It asks for a WebSocket.
+    pub socket: bool,
     pub scope: Py<PyDict>,
     /// What its hooks see, if there are any.
     pub seen: Option<Py<Request>>,
@@ -46,6 +48,7 @@ fn begin(protocol: &Bound<'_, Protocol>, start: Start, eagerly: bool) -> PyResul
         Run {
             protocol: protocol.clone().unbind(),
             request: start.number,
+            socket: start.socket,
             number,
             call: Mutex::new(Call::New(start.scope)),
             ended: AtomicBool::new(false),
@@ -72,6 +75,7 @@ pub(super) struct Run {
     protocol: Py<Protocol>,
     /// The connection's number of the request.
     request: u64,
+    socket: bool,
     /// The service's number of the task.
     number: u64,
     call: Mutex<Call>,
@@ -100,7 +104,7 @@ impl Run {
     }
 
     fn call<'py>(&self, py: Python<'py>, scope: &Py<PyDict>) -> PyResult<Bound<'py, PyAny>> {
-        let receive = Py::new(py, Receive::new(self.protocol.clone_ref(py), self.request))?;
+        let receive = Py::new(py, Receive::new(self.protocol.clone_ref(py), self.request, self.socket))?;
         let send = Py::new(py, Send::new(self.protocol.clone_ref(py), self.request))?;
         let application = &self.protocol.get().service.parts.application;
         let given = application.bind(py).call1((scope, receive, send))?;

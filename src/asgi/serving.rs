@@ -10,9 +10,11 @@ use pyo3::types::PyBytes;
 
 use super::calls::{ClientDisconnected, Found};
 use super::connection::{Connection, Stage};
+use super::frames::ABNORMAL;
 use super::message::{self, Message};
 use super::protocol::Protocol;
 use super::todo::{End, Todo};
+use super::websocket;
 use crate::http::PeerError;
 use crate::sys::clock;
 use crate::wsgi::{COPY_BELOW, date, tell_fault};
@@ -34,10 +36,15 @@ impl Connection {
         &mut self,
         py: Python<'py>,
         number: u64,
+        socket: bool,
         todo: &mut Todo,
     ) -> PyResult<Found<'py>> {
         if number == self.number && self.is_socket() && !self.exchange.complete {
             return self.receive_event(py, todo);
+        }
+        if socket {
+            // It was refused, with a response of the application's.
+            return websocket::disconnect(py, ABNORMAL, "").map(Found::Value);
         }
         if number != self.number || self.stage != Stage::Serving {
             return message::disconnect(py).map(Found::Value);

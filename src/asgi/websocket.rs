@@ -191,10 +191,7 @@ impl Connection {
             return received(py, &message).map(Found::Value);
         }
         if socket.is_over() || gone {
-            let disconnect = event(py, "websocket.disconnect")?;
-            disconnect.set_item(intern!(py, "code"), socket.end.0)?;
-            disconnect.set_item(intern!(py, "reason"), &socket.end.1)?;
-            return Ok(Found::Value(disconnect.into_any()));
+            return disconnect(py, socket.end.0, &socket.end.1).map(Found::Value);
         }
         self.wait(py).map(Found::Future)
     }
@@ -330,6 +327,13 @@ fn event<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyDict>> {
     let event = PyDict::new(py);
     event.set_item(intern!(py, "type"), name)?;
     Ok(event)
+}
+
+pub(super) fn disconnect<'py>(py: Python<'py>, code: u16, reason: &str) -> PyResult<Bound<'py, PyAny>> {
+    let disconnect = event(py, "websocket.disconnect")?;
+    disconnect.set_item(intern!(py, "code"), code)?;
+    disconnect.set_item(intern!(py, "reason"), reason)?;
+    Ok(disconnect.into_any())
 }
 
 fn received<'py>(py: Python<'py>, message: &Frame) -> PyResult<Bound<'py, PyAny>> {

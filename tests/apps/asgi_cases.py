@@ -8,7 +8,9 @@ import asyncio
 import json
 import os
 import sys
+from pathlib import Path
 
+PAGE = Path(__file__).with_name("page.html")
 JOURNAL = []
 RELEASED = asyncio.Event()
 
@@ -223,6 +225,11 @@ async def journal(scope, receive, send):
     await respond(send, body)
 
 
+async def page(scope, receive, send):
+    """One that opens a WebSocket to ws_echo."""
+    await respond(send, PAGE.read_bytes(), headers=[(b"content-type", b"text/html; charset=utf-8")])
+
+
 async def ws_echo(scope, receive, send):
     assert await receive() == {"type": "websocket.connect"}
     offered = scope["subprotocols"]
@@ -255,6 +262,11 @@ async def ws_deny(scope, receive, send):
     await send({"type": "websocket.http.response.start", "status": 418, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": b"no ", "more_body": True})
     await send({"type": "websocket.http.response.body", "body": b"tea"})
+    late = scope["query_string"].decode()
+    if late:
+        await RELEASED.wait()
+        RELEASED.clear()
+    note(late, (await receive())["type"])
 
 
 async def ws_raise(scope, receive, send):
