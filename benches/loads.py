@@ -55,8 +55,8 @@ class Load:
     script: Path | None = None
     # The package that the application needs.
     needs: str = ""
-    # An ASGI application, for the servers of such ones.
-    asgi: bool = False
+    # Of what kind the application is: a server has to take it.
+    interface: str = "wsgi"
     # Of messages, each with its echo: one counts as a request. echoes.c sends them instead of wrk.
     websocket: bool = False
     # Worth a place in the picture: where CPU per request is the question.
@@ -69,7 +69,7 @@ class Load:
     @property
     def constant(self) -> bool:
         """Whether the bare loop in C can give the answer."""
-        return self.app == HELLO and self.threads == 1 and not self.asgi
+        return self.app == HELLO and self.threads == 1 and self.interface == "wsgi"
 
     def missing(self) -> str:
         if self.websocket and compiler() is None:
@@ -119,9 +119,25 @@ LOADS = [
         threads=8,
         connections=32,
     ),
-    Load("asgi-hello", "ASGI: hello, keep-alive", 13, "bench_asgi:hello", asgi=True, pictured=False),
-    Load("asgi-json", "ASGI: JSON", 28, "bench_asgi:json", asgi=True, pictured=False),
-    Load("asgi-stream", "ASGI: stream, 64 x 4 KB", 64 * 4096, "bench_asgi:stream", asgi=True, pictured=False),
+    Load(
+        "tornado-hello",
+        "tornado: hello, keep-alive",
+        13,
+        "bench_tornado:app",
+        needs="tornado",
+        interface="tornado",
+        pictured=False,
+    ),
+    Load("asgi-hello", "ASGI: hello, keep-alive", 13, "bench_asgi:hello", interface="asgi", pictured=False),
+    Load("asgi-json", "ASGI: JSON", 28, "bench_asgi:json", interface="asgi", pictured=False),
+    Load(
+        "asgi-stream",
+        "ASGI: stream, 64 x 4 KB",
+        64 * 4096,
+        "bench_asgi:stream",
+        interface="asgi",
+        pictured=False,
+    ),
     Load(
         "asgi-upload",
         "ASGI: 64 KB upload",
@@ -129,7 +145,7 @@ LOADS = [
         "bench_asgi:upload",
         uploads=True,
         script=APPS / "upload.lua",
-        asgi=True,
+        interface="asgi",
         pictured=False,
     ),
     Load(
@@ -138,7 +154,7 @@ LOADS = [
         13,
         "bench_asgi:echo",
         connections=100,
-        asgi=True,
+        interface="asgi",
         websocket=True,
         pictured=False,
     ),

@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from compiled import compiled, compiler
 from loads import APPS, Load
@@ -35,11 +36,11 @@ class Peer:
     constant: bool = False
     # Serves as many requests at a time as there are.
     green: bool = False
-    # Serves ASGI applications, and no others.
-    asgi: bool = False
+    # What kinds of applications it serves.
+    interfaces: tuple[str, ...] = ("wsgi",)
 
     def takes(self, load: Load) -> bool:
-        if self.asgi != load.asgi:
+        if load.interface not in self.interfaces:
             return False
         able = load.threads == 1 or load.also_without_threads or bool(self.threaded) or self.green
         return able and (load.constant or not self.constant)
@@ -72,10 +73,11 @@ class Peer:
 
 RWSGI = "-b 127.0.0.1:{port} -w 1 --worker-connections 2000 --log-level warning"
 GUNICORN = f"{RWSGI} --no-control-socket"
+TORNADO = ("wsgi", "tornado")
 
 
-def gunicorn(kind: str, threaded: str = "", green: bool = False) -> Peer:
-    return Peer(f"gunicorn {kind}", "gunicorn", "gunicorn", f"-k {kind} {GUNICORN}", threaded, green=green)
+def gunicorn(kind: str, threaded: str = "", **what: Any) -> Peer:
+    return Peer(f"gunicorn {kind}", "gunicorn", "gunicorn", f"-k {kind} {GUNICORN}", threaded, **what)
 
 
 PEERS = [
@@ -83,9 +85,11 @@ PEERS = [
     Peer("rwsgi gthread", "rwsgi", "rwsgi", f"-k gthread {RWSGI}", "--threads {threads}"),
     Peer("rwsgi gevent", "rwsgi", "rwsgi", f"-k gevent {RWSGI}", green=True),
     Peer("rwsgi eventlet", "eventlet", "rwsgi", f"-k eventlet {RWSGI}", green=True),
+    Peer("rwsgi tornado", "tornado", "rwsgi", f"-k tornado {RWSGI}", interfaces=TORNADO),
     gunicorn("sync"),
     gunicorn("gthread", "--threads {threads}"),
     gunicorn("gevent", green=True),
+    gunicorn("tornado", interfaces=TORNADO),
     Peer(
         "granian",
         "granian",
@@ -122,9 +126,11 @@ PEERS = [
 ]
 
 ASGI = [
-    Peer("rwsgi asgi", "rwsgi", "rwsgi", f"-k asgi {RWSGI}", asgi=True),
-    Peer("rwsgi asgi asyncio", "rwsgi", "rwsgi", f"-k asgi --asgi-loop asyncio {RWSGI}", asgi=True),
-    Peer("gunicorn asgi", "gunicorn", "gunicorn", f"-k asgi {GUNICORN}", asgi=True),
+    Peer("rwsgi asgi", "rwsgi", "rwsgi", f"-k asgi {RWSGI}", interfaces=("asgi",)),
+    Peer(
+        "rwsgi asgi asyncio", "rwsgi", "rwsgi", f"-k asgi --asgi-loop asyncio {RWSGI}", interfaces=("asgi",)
+    ),
+    Peer("gunicorn asgi", "gunicorn", "gunicorn", f"-k asgi {GUNICORN}", interfaces=("asgi",)),
     Peer(
         "uvicorn",
         "uvicorn",
@@ -132,14 +138,14 @@ ASGI = [
         # The cheapest of its three kinds of WebSockets.
         "--loop uvloop --http httptools --ws websockets-sansio --host 127.0.0.1 --port {port} --no-access-log "
         "--log-level warning",
-        asgi=True,
+        interfaces=("asgi",),
     ),
     Peer(
         "granian asgi",
         "granian",
         "granian",
         "--interface asgi --loop uvloop --host 127.0.0.1 --port {port} --no-access-log --log-level warning",
-        asgi=True,
+        interfaces=("asgi",),
     ),
 ]
 

@@ -8,7 +8,6 @@ life.py, which drives it.
 from __future__ import annotations
 
 import asyncio
-import enum
 import math
 import socket
 import time
@@ -26,6 +25,9 @@ SILENT, INCOMPLETE = 1.0, 2.0
 SWITCHING_PROTOCOLS, BAD_REQUEST = 101, 400
 # A close frame of the server's with status 1012, "service restart" (RFC 6455 section 5.5.1).
 RESTARTING = b"\x88\x02\x03\xf4"
+# What a connection is about: nothing has come yet; nothing of the next request has come; some of a head has;
+# a request is served; the protocol is another; the client has its answer and may go on sending for a while.
+NEW, IDLE, HEAD, SERVING, UPGRADED, LINGERING = range(6)
 
 
 class Clients:
@@ -91,21 +93,6 @@ class Clients:
         return len(cut)
 
 
-class State(enum.Enum):
-    """What a connection is about."""
-
-    # Nothing has come yet.
-    NEW = enum.auto()
-    # Nothing of the next request has come.
-    IDLE = enum.auto()
-    # Some of a head has come.
-    HEAD = enum.auto()
-    SERVING = enum.auto()
-    UPGRADED = enum.auto()
-    # The client has its answer, and may go on sending for a while.
-    LINGERING = enum.auto()
-
-
 class Client(IOStream):
     """A connection: which request is in hand, and until when what is awaited has to come."""
 
@@ -114,42 +101,48 @@ class Client(IOStream):
         self.peer, self.clients, self.cfg = peer, clients, clients.cfg
         self.request: NativeRequest | None = None
         self.answer: Answer | None = None
-        self.state, self.due = State.NEW, after(self.cfg.request_head_timeout)
+        self.head: asyncio.Future[bytes] = asyncio.Future()
+        self.state, self.due = NEW, after(self.cfg.request_head_timeout)
         self.wrote_at = 0.0
 
     @property
     def is_waiting(self) -> bool:
-        return self.state in (State.NEW, State.IDLE)
+        return self.state <= IDLE
 
     def read_until_regex(self, regex: bytes, max_bytes: int | None = None) -> Any:
         """The head of a request. A websocket's frames are read in other ways."""
-        if self.state is State.SERVING:
+        if self.state == SERVING:
             if self.clients.stopping:
                 self.close()
-            self.state, self.due = State.IDLE, after(self.cfg.keepalive)
-        head = super().read_until_regex(regex, max_bytes)
-        if head.done():
-            self.begin(head)
-        else:
-            # Whoever awaits it goes on after this.
-            head.add_done_callback(self.begin)
-        return head
+            self.state, self.due = IDLE, after(self.cfg.keepalive)
+        self.head = super().read_until_regex(regex, max_bytes)
+        return self.head
 
-    def begin(self, head: asyncio.Future[bytes]) -> None:
-        if self.state is State.LINGERING or head.cancelled() or head.exception() is not None:
-            return
-        self.state = State.SERVING
-        self.request = self.clients.native.begin(head.result(), self.peer)
+    def begin(self) -> NativeRequest | None:
+        """The request whose head has come, unless it is refused."""
+        if self.state == LINGERING:
+            return None
+        self.state = SERVING
+        self.request = self.clients.native.begin(self.head.result(), self.peer)
         if self.request.refusal is not None:
             self.refuse(self.request.refusal)
+        return self.request
+
+    def write(self, data: bytes | memoryview) -> asyncio.Future[None]:
+        if self.state <= HEAD and self.head.done():
+            # tornado refuses a head that it has shown to nobody. The policy may have better words for it.
+            self.state = SERVING
+            self.request = self.clients.native.begin(self.head.result(), self.peer)
+            data = self.request.refusal or data
+        return super().write(data)
 
     def refuse(self, page: bytes) -> None:
         """Answer in the place of the application, and listen a little: closing at once could destroy it."""
         self.end()
+        self.state, self.due = LINGERING, time.monotonic() + self.cfg.linger_timeout
         self.send(page)
         if not self.closed():
             self.socket.shutdown(socket.SHUT_WR)
-            self.state, self.due = State.LINGERING, time.monotonic() + self.cfg.linger_timeout
 
     def send(self, octets: bytes) -> None:
         """Without caring whether they arrive."""
@@ -173,11 +166,11 @@ class Client(IOStream):
         if self.writing() and self.cfg.send_timeout and now > self.wrote_at + self.cfg.send_timeout:
             self.clients.tell_of_slowness(self.peer)
             self.close()
-        elif self.state in (State.SERVING, State.UPGRADED):
+        elif self.state in (SERVING, UPGRADED):
             limit = self.cfg.request_timeout
             if limit and self.request is not None and self.request.age > limit:
                 self.give_up(self.request)
-        elif now >= self.due and self.state is State.HEAD:
+        elif now >= self.due and self.state == HEAD:
             self.refuse(self.clients.native.slow_head(self.peer))
         elif now >= self.due:
             self.close()
@@ -190,25 +183,28 @@ class Client(IOStream):
 
     def stop(self) -> None:
         """The worker is to leave."""
-        if self.state is State.UPGRADED:
+        if self.state == UPGRADED:
             self.send(RESTARTING)
-        elif self.state is State.IDLE:
+        elif self.state == IDLE:
             self.close()
-        elif self.state in (State.NEW, State.HEAD):
-            patience = SILENT if self.state is State.NEW else INCOMPLETE
+        elif self.state in (NEW, HEAD):
+            patience = SILENT if self.state == NEW else INCOMPLETE
             self.due = min(self.due, time.monotonic() + patience)
 
     def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
         count = super().read_from_fd(buf)
-        if count and self.is_waiting:
-            if self.state is State.IDLE:
+        if self.state <= IDLE and count:
+            if self.state == IDLE:
                 self.due = after(self.cfg.request_head_timeout)
-            self.state = State.HEAD
+            self.state = HEAD
         return count
 
     def write_to_fd(self, data: memoryview) -> int:
-        self.wrote_at = time.monotonic()
-        return super().write_to_fd(data)
+        size = len(data)
+        count = super().write_to_fd(data)
+        if count < size:
+            self.wrote_at = time.monotonic()
+        return count
 
     def close_fd(self) -> None:
         super().close_fd()
@@ -239,13 +235,13 @@ class Message(HTTPMessageDelegate):
 
     def headers_received(self, start_line: Any, headers: Any) -> Any:
         answer = self.answer
-        request = answer.client.request
+        client, context = answer.client, answer.context
+        request = client.begin()
         if request is None:
             # It was refused: tornado has nothing more to do with the connection.
             answer.connection.detach()
             return None
-        answer.client.answer = answer
-        context = answer.connection.context
+        client.answer = answer
         context.protocol, context.remote_ip = request.scheme, request.address or context.remote_ip
         return self.delegate.headers_received(start_line, headers)
 
@@ -254,7 +250,8 @@ class Answer(HTTPConnection):
     """The way out for a handler, which notes what it says."""
 
     def __init__(self, connection: Any, client: Client) -> None:
-        self.connection, self.client = connection, client
+        self.connection, self.client, self.context = connection, client, connection.context
+        self.set_close_callback = connection.set_close_callback
         self.status, self.headers, self.sent = 500, None, 0
 
     @property
@@ -269,7 +266,7 @@ class Answer(HTTPConnection):
         self.status, self.headers = start_line.code, headers
         self.sent += len(chunk or b"")
         if start_line.code == SWITCHING_PROTOCOLS:
-            self.client.state = State.UPGRADED
+            self.client.state = UPGRADED
         return self.connection.write_headers(start_line, headers, chunk)
 
     def write(self, chunk: bytes) -> Any:
