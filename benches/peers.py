@@ -136,8 +136,8 @@ ASGI = [
         "uvicorn",
         "uvicorn",
         # The cheapest of its three kinds of WebSockets.
-        "--loop uvloop --http httptools --ws websockets-sansio --host 127.0.0.1 --port {port} --no-access-log "
-        "--log-level warning",
+        "--loop uvloop --http httptools --ws websockets-sansio "
+        "--host 127.0.0.1 --port {port} --no-access-log --log-level warning",
         interfaces=("asgi",),
     ),
     Peer(

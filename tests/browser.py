@@ -23,8 +23,8 @@ from server import environment, eventually
 from websockets.sync.client import ClientConnection, connect
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-# The page is our own, so it needs no sandbox, which root would not get; and nothing else is to be fetched. A page that is
-# left is not kept, for going back, with its WebSocket open.
+# The page is our own, so it needs no sandbox, which root would not get; and nothing else is to be fetched.
+# A page that is left would else be kept, for going back, with its WebSocket open.
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic"),
     *("--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"),

@@ -120,10 +120,8 @@ class NativeRequest:
     def refusal(self) -> bytes | None:
         """What to answer in the place of the application, before the connection is closed."""
     @property
-    def scheme(self) -> str: ...
-    @property
-    def address(self) -> str:
-        """The client's, as far as trusted proxies tell it; empty on a unix socket."""
+    def forwarded(self) -> tuple[str | None, str | None] | None:
+        """The scheme and the client's address, as far as a trusted proxy tells them."""
     @property
     def age(self) -> float:
         """Seconds since it began."""

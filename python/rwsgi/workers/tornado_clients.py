@@ -43,6 +43,7 @@ class Clients:
             body_timeout=cfg.request_body_timeout or None,
             max_body_size=cfg.limit_request_body or None,
         )
+        self.is_observed = native.is_observed
         self.all: set[Client] = set()
         self.stopping = False
         # Handlers' tasks are tornado's.
@@ -104,6 +105,11 @@ class Client(IOStream):
         self.head: asyncio.Future[bytes] = asyncio.Future()
         self.state, self.due = NEW, after(self.cfg.request_head_timeout)
         self.wrote_at = 0.0
+        # These are asked at every request.
+        self.keepalive, self.native = self.cfg.keepalive, clients.native
+        # What a proxy said with the last request, and what holds without.
+        self.forwarded: tuple[str | None, str | None] | None = None
+        self.remote_ip = peer[0] if peer else "0.0.0.0"
 
     @property
     def is_waiting(self) -> bool:
@@ -114,7 +120,7 @@ class Client(IOStream):
         if self.state == SERVING:
             if self.clients.stopping:
                 self.close()
-            self.state, self.due = IDLE, after(self.cfg.keepalive)
+            self.state, self.due = IDLE, time.monotonic() + self.keepalive
         self.head = super().read_until_regex(regex, max_bytes)
         return self.head
 
@@ -123,7 +129,7 @@ class Client(IOStream):
         if self.state == LINGERING:
             return None
         self.state = SERVING
-        self.request = self.clients.native.begin(self.head.result(), self.peer)
+        self.request = self.native.begin(self.head.result(), self.peer)
         if self.request.refusal is not None:
             self.refuse(self.request.refusal)
         return self.request
@@ -132,7 +138,7 @@ class Client(IOStream):
         if self.state <= HEAD and self.head.done():
             # tornado refuses a head that it has shown to nobody. The policy may have better words for it.
             self.state = SERVING
-            self.request = self.clients.native.begin(self.head.result(), self.peer)
+            self.request = self.native.begin(self.head.result(), self.peer)
             data = self.request.refusal or data
         return super().write(data)
 
@@ -158,7 +164,7 @@ class Client(IOStream):
         if answer is None:
             # No handler has heard of it: tornado has refused it.
             return request.end(BAD_REQUEST, [], 0)
-        fields = answer.fields() if self.clients.native.is_observed else []
+        fields = answer.fields() if self.clients.is_observed else []
         request.end(answer.status, fields, answer.sent)
 
     def look(self, now: float) -> None:
@@ -242,7 +248,11 @@ class Message(HTTPMessageDelegate):
             answer.connection.detach()
             return None
         client.answer = answer
-        context.protocol, context.remote_ip = request.scheme, request.address or context.remote_ip
+        if (said := request.forwarded) != client.forwarded:
+            # tornado has one context for all requests of a connection.
+            client.forwarded = said
+            scheme, address = said or (None, None)
+            context.protocol, context.remote_ip = scheme or "http", address or client.remote_ip
         return self.delegate.headers_received(start_line, headers)
 
 

@@ -265,15 +265,11 @@ impl NativeRequest {
         self.refusal.as_ref().map(|(page, _)| page.as_slice())
     }
 
+    /// The scheme and the client's address, as far as a trusted proxy tells them.
     #[getter]
-    fn scheme(&self) -> &'static str {
-        self.forwarded.scheme.unwrap_or(Scheme::Http).as_str()
-    }
-
-    /// The client's address, as far as trusted proxies tell it.
-    #[getter]
-    fn address(&self) -> String {
-        self.client()
+    fn forwarded(&self) -> Option<(Option<&'static str>, Option<String>)> {
+        let (scheme, client) = (self.forwarded.scheme.map(Scheme::as_str), self.forwarded.client);
+        (scheme.is_some() || client.is_some()).then(|| (scheme, client.map(|client| client.ip.to_string())))
     }
 
     /// Seconds since it began.
