@@ -14,7 +14,7 @@ use pyo3::types::PyDict;
 
 use super::engine::Lanes;
 use super::process::Process;
-use crate::asgi::{Keeper, Parts, Server};
+use crate::asgi::{Keeper, Parts, PingRules, Server};
 use crate::config::Settings;
 use crate::http::Policy;
 use crate::net::{Listener, Local};
@@ -68,6 +68,10 @@ impl AsgiProcess {
             request_timeout: settings.workers.request_timeout,
             worker_connections: settings.workers.worker_connections.max(1),
             message_size: settings.asgi.websocket_max_message_size,
+            pings: PingRules {
+                interval: settings.asgi.websocket_ping_interval,
+                timeout: settings.asgi.websocket_ping_timeout,
+            },
         }
     }
 }
