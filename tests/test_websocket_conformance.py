@@ -130,11 +130,9 @@ def outcomes(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
     count = Counter(outcomes.values())
     told = ", ".join(f"{count[kind]} {kind}" for kind in ("strict", "lenient", "informational"))
     lenient = " ".join(number for number, kind in outcomes.items() if kind == "lenient")
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None and outcomes:
-        reporter.write_line(
-            f"\nAutobahn's cases: {len(outcomes)} passed, {told} (lenient: {lenient or 'none'})"
-        )
+    capture = request.config.pluginmanager.get_plugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        print(f"\nAutobahn's cases: {len(outcomes)} passed, {told} (lenient: {lenient or 'none'})")
 
 
 def numbered(cases: Iterator[Case]) -> list[pytest.param]:
