@@ -41,7 +41,7 @@ section! {
             flags: &["--websocket-max-message-size"], metavar: "BYTES", live: Live::Workers,
         }
 
-        /// Seconds between two pings to the client of a WebSocket.
+        /// Seconds between the pings of a WebSocket.
         ///
         /// They keep proxies from closing a connection on which nothing is said, and find clients that left without a
         /// word. 0 sends none.
@@ -49,10 +49,10 @@ section! {
             flags: &["--ws-ping-interval"], metavar: "S", live: Live::Workers,
         }
 
-        /// Seconds the client of a WebSocket may take to answer a ping.
+        /// Seconds a WebSocket waits for an answer to a ping.
         ///
-        /// Whatever it sends is an answer. Without one the connection is closed, and the application is told of code
-        /// 1006. 0 waits for no answer.
+        /// Whatever the client sends is an answer. Without one the connection is closed, and the application is told of
+        /// code 1006. 0 waits for no answer.
         websocket_ping_timeout: Seconds = Duration::from_secs(20) => {
             flags: &["--ws-ping-timeout"], metavar: "S", live: Live::Workers,
         }
