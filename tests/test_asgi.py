@@ -2,6 +2,8 @@
 
 import json
 import signal
+import socket
+import struct
 from pathlib import Path
 
 import pytest
@@ -130,6 +132,29 @@ def test_an_upload_waits_for_the_application(asgi) -> None:
         eventually(lambda: "waiting" in journal(server), "the request waits")
         with pytest.raises(TimeoutError):
             client.send(b"x" * 50_000_000)
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("how", ["close", "reset"])
+def test_who_leaves_while_its_upload_waits_is_noticed(asgi, how: str, loop: str) -> None:
+    server = asgi("--request-buffer", "64K", "--asgi-disconnect-grace-period", "0", "--asgi-loop", loop)
+    with Connection(server.address) as client:
+        client.send(b"POST /sleeps HTTP/1.1\r\nHost: test\r\nContent-Length: 50000000\r\n\r\n")
+        client.send(b"x" * 400_000)
+        eventually(lambda: "asleep" in journal(server), "the application has it")
+        if how == "reset":
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    eventually(lambda: "cancelled" in journal(server), "it is cancelled")
+
+
+def test_an_application_that_reads_late_is_told_that_its_client_left(asgi) -> None:
+    server = asgi("--request-buffer", "64K", "--asgi-disconnect-grace-period", "30")
+    with Connection(server.address) as client:
+        client.send(b"POST /reads_late HTTP/1.1\r\nHost: test\r\nContent-Length: 50000000\r\n\r\n")
+        client.send(b"x" * 400_000)
+        eventually(lambda: "waiting" in journal(server), "the application has it")
+    fetch(server.address, "/release")
+    eventually(lambda: "http.disconnect" in journal(server), "it is told")
 
 
 def test_a_request_that_takes_too_long_is_cancelled(asgi) -> None:

@@ -5,6 +5,7 @@ import json
 import signal
 import socket
 import struct
+import threading
 
 import pytest
 from client import Connection, encode, fetch
@@ -237,6 +238,70 @@ def test_a_client_that_does_not_read_is_waited_for(asgi) -> None:
     with opened(server, "/ws_flood?200") as client:
         assert fetch(server.address).status == 200
         assert sum(len(client.recv(timeout=10)) for _ in range(200)) == 200 * 65536
+
+
+def pour(client: Connection, data: bytes) -> int:
+    """Sends until nothing is taken for a second. How much was."""
+    view = memoryview(data)
+    client.socket.settimeout(1)
+    while view:
+        try:
+            view = view[client.socket.send(view[:65536]) :]
+        except TimeoutError:
+            break
+    return len(data) - len(view)
+
+
+@pytest.mark.parametrize(("path", "unit"), [("/ws_echo", frame(0x89, b"x" * 125)), ("/ws_deaf", frame(0x81))])
+def test_what_nobody_takes_is_not_read(asgi, path: str, unit: bytes) -> None:
+    """Neither pings whose pongs the client leaves, nor empty messages that the application leaves."""
+    server = asgi("--graceful-timeout", "1")
+    data = unit * (30_000_000 // len(unit))
+    with Connection(server.address) as client:
+        client.send(handshake(path))
+        assert client.head().status == 101
+        assert pour(client, data) < len(data)
+        assert fetch(server.address).status == 200
+
+
+def test_who_reads_its_pongs_late_gets_them_all(shared: Running) -> None:
+    data = frame(0x89, b"x" * 125) * 200_000
+    with Connection(shared.address) as client:
+        client.send(handshake())
+        assert client.head().status == 101
+        sent = pour(client, data)
+        assert sent < len(data)
+        client.socket.settimeout(20)
+        rest = threading.Thread(target=client.send, args=(data[sent:],))
+        rest.start()
+        for _ in range(200):
+            assert client.exactly(127 * 1000) == (b"\x8a\x7d" + b"x" * 125) * 1000
+        rest.join()
+
+
+def test_a_client_that_does_not_answer_a_ping_is_given_up(asgi) -> None:
+    server = asgi("--ws-ping-interval", "1", "--ws-ping-timeout", "1", "--log-level", "debug")
+    with Connection(server.address) as client:
+        client.send(handshake())
+        assert client.head().status == 101
+        assert client.exactly(2) == b"\x89\x00"
+        assert client.rest().endswith(b"\x03\xf3no answer to a ping")
+        eventually(lambda: "disconnect 1006 " in journal(server), "the application is told")
+    server.wait_log("does not answer the pings")
+
+
+def test_a_client_that_answers_pings_stays(asgi) -> None:
+    server = asgi("--ws-ping-interval", "1", "--ws-ping-timeout", "1")
+    with Connection(server.address) as client:
+        client.send(handshake())
+        assert client.head().status == 101
+        for _ in range(3):
+            assert client.exactly(2) == b"\x89\x00"
+            client.send(frame(0x8A))
+        client.send(frame(0x82, b"x"))
+        while (start := client.exactly(2)) == b"\x89\x00":
+            pass
+        assert start + client.exactly(1) == b"\x82\x01x"
 
 
 def test_a_stop_says_so(asgi) -> None:

@@ -75,7 +75,7 @@ impl Connection {
             .head()
             .ok_or_else(|| pyo3::exceptions::PyAssertionError::new_err("there is no request to serve"))?;
         let (scope, client) = if websocket::is_wanted(&head) {
-            match Socket::new(py, &head, service.parts.message_size)? {
+            match Socket::new(py, &head, service.parts.message_size, service.parts.pings)? {
                 Ok(socket) => self.exchange.socket = Some(Box::new(socket)),
                 Err(refusal) => return Ok(Err(refusal)),
             }

@@ -15,6 +15,9 @@ const READ_BUFFER: usize = 4096;
 /// RFC 6455 section 7.4.1: codes that are never sent.
 pub(super) const NO_STATUS: u16 = 1005;
 pub(super) const ABNORMAL: u16 = 1006;
+/// Where messages may have any length, a frame may not: tungstenite asks for the memory of a frame when it has read how long
+/// it will be, and an allocation that fails ends the process.
+const LONGEST_FRAME: usize = 256 << 20;
 /// The longest reason that fits a control frame.
 const LONGEST_REASON: usize = 123;
 
@@ -71,7 +74,7 @@ impl Frames {
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(0)
             .max_message_size(limit)
-            .max_frame_size(limit);
+            .max_frame_size(Some(limit.unwrap_or(LONGEST_FRAME)));
         Self { context: WebSocketContext::new(Role::Server, Some(config)), pipe: Pipe::default() }
     }
 
@@ -116,6 +119,11 @@ impl Frames {
     /// False if it cannot be sent any more.
     pub(super) fn send(&mut self, message: Message) -> bool {
         self.context.write(&mut self.pipe, message).is_ok()
+    }
+
+    pub(super) fn ping(&mut self) {
+        // One that cannot be sent any more need not be.
+        let _ = self.context.write(&mut self.pipe, Message::Ping(Vec::new().into()));
     }
 
     /// Begins the close handshake, if it has not begun.
@@ -198,6 +206,7 @@ mod tests {
             (1009, 10, frame(0x82, &[0; 11])),
             (1009, 10, [frame(0x02, &[0; 8]), frame(0x80, &[0; 8])].concat()),
             (1007, 0, frame(0x81, b"\xff")),
+            (1009, 0, b"\x82\xff\x40\0\0\0\0\0\0\0mask".to_vec()),
             (1002, 0, frame(0x83, b"")),
             (1002, 0, frame(0xc1, b"")),
             (1002, 0, frame(0x80, b"")),

@@ -11,6 +11,7 @@ mod connection;
 mod frames;
 mod message;
 mod output;
+mod pings;
 mod protocol;
 mod record;
 mod run;
@@ -22,5 +23,6 @@ mod sweep;
 mod todo;
 mod websocket;
 
+pub use pings::PingRules;
 pub use server::Server;
 pub use service::{Keeper, Parts};

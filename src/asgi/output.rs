@@ -6,12 +6,14 @@
 
 use std::os::fd::RawFd;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::todo::Todo;
 use crate::net::{Sent, offer};
+use crate::sys::presence::{Presence, presence};
 use crate::sys::{descriptors, send_queue};
 
 #[derive(Default)]
@@ -94,6 +96,22 @@ impl Output {
         let buffered = self.buffered(py);
         self.queued = buffered > 0;
         buffered
+    }
+
+    /// Bytes that were handed on so far.
+    pub(super) const fn handed(&self) -> usize {
+        self.handed
+    }
+
+    /// Whether the client is still there, as far as the kernel knows.
+    pub(super) fn presence(&self) -> Presence {
+        presence(&descriptors::borrow(self, self.fd))
+    }
+
+    /// Something has come that the transport has not read yet.
+    pub(super) fn has_unread(&self) -> bool {
+        let mut watched = [PollFd::new(descriptors::borrow(self, self.fd), PollFlags::POLLIN)];
+        poll(&mut watched, PollTimeout::ZERO) == Ok(1)
     }
 
     /// Bytes that the client has taken, of which `waiting` were not even given to the kernel.

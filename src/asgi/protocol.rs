@@ -165,6 +165,7 @@ impl Protocol {
     fn resume_writing(slf: &Bound<'_, Self>) {
         Self::with(slf, false, |connection, todo| {
             connection.output.paused = false;
+            connection.hear_again(todo);
             connection.wake(todo);
         });
     }

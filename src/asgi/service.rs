@@ -10,6 +10,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::pings::PingRules;
 use super::protocol::Protocol;
 use super::scope::Scopes;
 use crate::http::Policy;
@@ -43,6 +44,7 @@ pub struct Parts {
     pub worker_connections: usize,
     /// Bytes of a WebSocket message; zero: any number.
     pub message_size: usize,
+    pub pings: PingRules,
 }
 
 pub(super) struct Service {

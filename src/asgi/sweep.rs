@@ -11,6 +11,7 @@ use super::connection::{Connection, Stage};
 use super::todo::{End, Todo};
 use crate::http::PeerError;
 use crate::sys::clock;
+use crate::sys::presence::Presence;
 use crate::wsgi::{INCOMPLETE_LIMIT, SILENT_LIMIT, overdue};
 
 impl Connection {
@@ -30,12 +31,32 @@ impl Connection {
         if self.is_overdue(now) {
             return self.overdue(py, now, todo);
         }
+        if self.read_paused {
+            self.look_for_client(now, todo);
+        }
         if stop.is_some() && self.stage == Stage::Upgraded {
             self.leave_socket(py, todo);
+        }
+        if self.stage == Stage::Upgraded {
+            self.ping(py, now, todo);
+            if self.is_silent(py, now) {
+                return self.give_up(py, now, todo);
+            }
         }
         let limit = stop.map_or(Duration::MAX, |began| self.stop_limit(began)).min(self.deadline);
         if now >= limit {
             self.expire(py, now, todo);
+        }
+    }
+
+    /// While nothing is read the transport does not notice that the client leaves.
+    fn look_for_client(&self, now: Duration, todo: &mut Todo) {
+        match self.output.presence() {
+            Presence::Here => {}
+            // What it has sent is still for the application to ask for.
+            Presence::Finished => self.condemn(now),
+            // The transport tells that the connection is lost.
+            Presence::Gone => todo.end = Some(End::Abort),
         }
     }
 

@@ -20,6 +20,7 @@ use super::calls::{ClientDisconnected, Found};
 use super::connection::{Connection, Stage};
 use super::frames::{ABNORMAL, Frames, Heard, Message as Frame, NO_STATUS, may_send};
 use super::message::Message;
+use super::pings::{PingRules, Pings};
 use super::serving::Outcome;
 use super::todo::{End, Todo};
 use crate::http::{Head, ResponseHead, Version};
@@ -32,6 +33,8 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 /// Bytes of messages that the application has not asked for.
 const UNHEARD: usize = 64 * 1024;
+/// What a message takes up besides its bytes, so that empty ones count too.
+const MESSAGE: usize = 64;
 /// The service restarts (registered with IANA).
 const RESTART: u16 = 1012;
 
@@ -50,6 +53,7 @@ pub(super) struct Socket {
     /// Sec-WebSocket-Accept.
     accept: Vec<u8>,
     frames: Frames,
+    pings: Pings,
     heard: VecDeque<Frame>,
     unheard: usize,
     /// How it ended, for `websocket.disconnect`.
@@ -78,7 +82,13 @@ pub(super) fn is_wanted(head: &Head<'_>) -> bool {
 }
 
 impl Socket {
-    pub(super) fn new(py: Python<'_>, head: &Head<'_>, limit: usize) -> PyResult<Result<Self, Refusal>> {
+    /// `limit`: bytes of a message.
+    pub(super) fn new(
+        py: Python<'_>,
+        head: &Head<'_>,
+        limit: usize,
+        rules: PingRules,
+    ) -> PyResult<Result<Self, Refusal>> {
         if head.field("sec-websocket-version") != Some(b"13") {
             return Ok(Err(Refusal::Version));
         }
@@ -89,6 +99,7 @@ impl Socket {
             connect_told: false,
             accept: accept(py, key)?,
             frames: Frames::new(limit),
+            pings: Pings::new(rules, clock::monotonic()),
             heard: VecDeque::new(),
             unheard: 0,
             end: (ABNORMAL, String::new()),
@@ -111,6 +122,7 @@ impl Connection {
     /// Bytes have come on an open WebSocket.
     pub(super) fn receive_frames(&mut self, py: Python<'_>, bytes: &[u8], todo: &mut Todo) {
         let Some(socket) = &mut self.exchange.socket else { return };
+        socket.pings.heard();
         socket.frames.receive(bytes);
         self.hear(py, todo);
     }
@@ -123,13 +135,14 @@ impl Connection {
                 // What comes after our close is not heard.
                 Heard::Message(_) if socket.is_over() => {}
                 Heard::Message(message) => {
-                    socket.unheard += message.len();
+                    socket.unheard += message.len() + MESSAGE;
                     socket.heard.push_back(message);
                 }
                 Heard::Closed(code, reason) => break Some((code, reason)),
             }
         };
-        let full = socket.unheard > UNHEARD;
+        // Who does not read what it is told, pongs among it, is not answered for ever.
+        let full = socket.unheard > UNHEARD || self.output.paused;
         self.wake(todo);
         self.send_frames(py, todo);
         if let Some((code, reason)) = closed {
@@ -138,6 +151,14 @@ impl Connection {
         if full && !self.read_paused {
             self.read_paused = true;
             todo.reading = Some(false);
+        }
+    }
+
+    /// Reads on, if there is room for what comes and for the answers to it.
+    pub(super) fn hear_again(&mut self, todo: &mut Todo) {
+        let has_room = self.exchange.socket.as_ref().is_some_and(|socket| socket.unheard <= UNHEARD / 2);
+        if has_room && !self.output.paused {
+            self.resume_reading(todo);
         }
     }
 
@@ -184,10 +205,8 @@ impl Connection {
             return event(py, "websocket.connect").map(|event| Found::Value(event.into_any()));
         }
         if let Some(message) = socket.heard.pop_front() {
-            socket.unheard = socket.unheard.saturating_sub(message.len());
-            if socket.unheard <= UNHEARD / 2 {
-                self.resume_reading(todo);
-            }
+            socket.unheard = socket.unheard.saturating_sub(message.len() + MESSAGE);
+            self.hear_again(todo);
             return received(py, &message).map(Found::Value);
         }
         if socket.is_over() || gone {
@@ -272,6 +291,49 @@ impl Connection {
         self.wake(todo);
         self.resume_reading(todo);
         Ok(())
+    }
+
+    /// Sends a ping if one is due.
+    pub(super) fn ping(&mut self, py: Python<'_>, now: Duration, todo: &mut Todo) {
+        let Some(socket) = self.open_socket().filter(|socket| socket.pings.are_due(now)) else { return };
+        socket.frames.ping();
+        self.send_frames(py, todo);
+        let end = self.output.handed();
+        if let Some(socket) = self.open_socket() {
+            socket.pings.sent(now, end);
+        }
+    }
+
+    /// Whether the client has not answered a ping in time.
+    pub(super) fn is_silent(&mut self, py: Python<'_>, now: Duration) -> bool {
+        if !self.open_socket().is_some_and(|socket| socket.pings.await_answer()) {
+            return false;
+        }
+        let (paused, waiting) = (self.read_paused, self.output.waiting(py));
+        let taken = self.output.taken(waiting);
+        let Some(socket) = self.open_socket() else { return false };
+        if paused {
+            socket.pings.excuse(now);
+        }
+        // After a long step of the application an answer may wait to be read.
+        socket.pings.are_ignored(now, taken) && !self.output.has_unread()
+    }
+
+    /// The client is taken for gone.
+    pub(super) fn give_up(&mut self, py: Python<'_>, now: Duration, todo: &mut Todo) {
+        log::debug!("Client at {} does not answer the pings of its WebSocket", self.sender.address());
+        if let Some(socket) = self.open_socket() {
+            socket.phase = Phase::Closed;
+            socket.frames.close(1011, "no answer to a ping");
+        }
+        self.send_frames(py, todo);
+        self.tell(py, now, todo);
+        self.condemn(now);
+        self.close(End::Abort, todo);
+    }
+
+    fn open_socket(&mut self) -> Option<&mut Socket> {
+        self.exchange.socket.as_deref_mut().filter(|socket| socket.phase == Phase::Open)
     }
 
     /// The worker is leaving.

@@ -11,6 +11,7 @@ pub mod fork;
 pub mod handshakes;
 pub mod identity;
 pub mod memory;
+pub mod presence;
 pub mod reap;
 pub mod reason;
 pub mod send_queue;

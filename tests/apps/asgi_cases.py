@@ -121,6 +121,15 @@ async def waits(scope, receive, send):
     await respond(send, b"released")
 
 
+async def reads_late(scope, receive, send):
+    note("waiting")
+    await RELEASED.wait()
+    RELEASED.clear()
+    while (message := await receive())["type"] == "http.request":
+        pass
+    note(message["type"])
+
+
 async def release(scope, receive, send):
     RELEASED.set()
     await respond(send, b"")
@@ -282,6 +291,11 @@ async def ws_scope(scope, receive, send):
     shown = {key: scope[key] for key in ("type", "scheme", "path", "subprotocols", "http_version", "state")}
     await send({"type": "websocket.send", "text": json.dumps(shown | {"keys": sorted(scope)})})
     await receive()
+
+
+async def ws_deaf(scope, receive, send):
+    await send({"type": "websocket.accept"})
+    await RELEASED.wait()
 
 
 async def ws_flood(scope, receive, send):

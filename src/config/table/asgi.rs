@@ -36,9 +36,25 @@ section! {
 
         /// Longest WebSocket message, in bytes.
         ///
-        /// A longer one closes the connection with code 1009. 0 is any length.
+        /// A longer one closes the connection with code 1009. 0 is any length, in frames of 256 MiB at most.
         websocket_max_message_size: Count = 16 << 20 => {
             flags: &["--websocket-max-message-size"], metavar: "BYTES", live: Live::Workers,
+        }
+
+        /// Seconds between the pings of a WebSocket.
+        ///
+        /// They keep proxies from closing a connection on which nothing is said, and find clients that left without a
+        /// word. 0 sends none.
+        websocket_ping_interval: Seconds = Duration::from_secs(20) => {
+            flags: &["--ws-ping-interval"], metavar: "S", live: Live::Workers,
+        }
+
+        /// Seconds a WebSocket waits for an answer to a ping.
+        ///
+        /// Whatever the client sends is an answer. Without one the connection is closed, and the application is told of
+        /// code 1006. 0 waits for no answer.
+        websocket_ping_timeout: Seconds = Duration::from_secs(20) => {
+            flags: &["--ws-ping-timeout"], metavar: "S", live: Live::Workers,
         }
 
         /// Which HTTP parser reads requests.

@@ -13,7 +13,7 @@ use pyo3::types::PyDict;
 
 use super::process::{Process, accept};
 use super::requests::Requests;
-use crate::asgi::{Keeper, Parts, Server};
+use crate::asgi::{Keeper, Parts, PingRules, Server};
 use crate::config::Settings;
 use crate::http::Policy;
 use crate::net::Listener;
@@ -63,6 +63,10 @@ impl AsgiProcess {
             request_timeout: settings.workers.request_timeout,
             worker_connections: settings.workers.worker_connections.max(1),
             message_size: settings.asgi.websocket_max_message_size,
+            pings: PingRules {
+                interval: settings.asgi.websocket_ping_interval,
+                timeout: settings.asgi.websocket_ping_timeout,
+            },
         }
     }
 }
