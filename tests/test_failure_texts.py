@@ -32,7 +32,7 @@ LINES = 6
 PROJECT = {
     "shop.py": "def app(environ, start_response):\n    return []\n\n\nsite = app\n",
     "imports.py": "import flask_login\n\napp = None\n",
-    "renamed.py": "import yaml\n",
+    "renamed.py": "import sklearn\n",
     "deep.py": "import deeper\n",
     "deeper.py": "def load():\n    raise RuntimeError('no database')\n\n\nload()\n",
     "syntax.py": "import shop\n\napp = = shop.app\n",
