@@ -19,6 +19,7 @@ use pyo3::types::PyBytes;
 
 use super::output::Output;
 use super::protocol::Protocol;
+use super::run::Start;
 use super::scope::Ends;
 use super::service::Service;
 use super::todo::{End, Todo};
@@ -68,6 +69,8 @@ pub(super) struct Connection {
     /// The request in hand, or the last one.
     pub number: u64,
     pub exchange: Exchange,
+    /// The request in hand, while it waits for the loop's next turn.
+    pub postponed: Option<Start>,
     /// Pieces of the body as they came, which are older than what the reader has.
     pub pieces: VecDeque<Py<PyBytes>>,
     /// Bytes in the pieces, and bytes that the service knows of.
@@ -128,6 +131,7 @@ impl Connection {
             stage: Stage::Receiving,
             number: 0,
             exchange: Exchange::default(),
+            postponed: None,
             pieces: VecDeque::new(),
             held: 0,
             accounted: 0,
