@@ -68,7 +68,7 @@ mod _rwsgi {
     use crate::asgi::Server;
 
     #[pymodule_export]
-    use crate::worker::{AsgiProcess, Engine, Process};
+    use crate::worker::{AsgiProcess, Engine, NativeProcess, NativeRequest, Process};
 
     /// Runs the server of a program's own.
     #[pyfunction]

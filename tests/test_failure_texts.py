@@ -125,7 +125,7 @@ CASES = [
     Case("two applications", "shop:app store:app", 2),
     Case("no number", "-w many shop:app", 2),
     Case("no choice", "--log-level loud shop:app", 1),
-    Case("a worker class that does not exist yet", "-k tornado shop:app", 1),
+    Case("a misspelt worker class", "-k gtread shop:app", 1),
     Case("a worker class of one's own that is not there", "-k shop.Worker shop:app", 3),
     Case("a setting that does not exist yet", "--certfile cert.pem shop:app", 2),
     Case("a misspelt setting", "-c misspelt.py --check-config shop:nope", 1),

@@ -72,7 +72,7 @@ def test_run_takes_a_name(program) -> None:
             1,
             "application: invalid value for workers: 'many': must be a whole",
         ),
-        ("rwsgi.run(app, worker_class='tornado')", 1, "this worker class is not supported yet"),
+        ("rwsgi.run(app, worker_class='gtread')", 1, "'gtread': must be sync, gthread, gevent"),
         ("rwsgi.run(3)", 1, "rwsgi.run() needs a WSGI application or its name ('module:app'), not int"),
         ("rwsgi.run(app, reload=True)", 1, "rwsgi.run(reload=True) needs the application's name"),
         (

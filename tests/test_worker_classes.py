@@ -21,6 +21,7 @@ CLASSES = {
     "gthread": ("-k", "gthread", "--threads", "8"),
     "gevent": ("-k", "gevent"),
     "eventlet": ("-k", "eventlet"),
+    "tornado": ("-k", "tornado"),
     "own": ("-k", "own_workers.Serial"),
 }
 # Serve more than one request at a time.
@@ -220,7 +221,7 @@ def test_max_requests(serve, name: str) -> None:
     assert server.stderr.count("Autorestarting worker after current request.") >= 1
 
 
-@pytest.mark.parametrize("name", ["gevent", "eventlet", "own"])
+@pytest.mark.parametrize("name", ["gevent", "eventlet", "tornado", "own"])
 def test_a_loop_that_stands_still_is_killed(serve, name: str) -> None:
     server = serve(*CLASSES[name], "--timeout", "1", app="green:spins")
     before = server.wait_workers(1)
@@ -462,7 +463,7 @@ def test_a_class_that_cannot_be_used_keeps_the_server_from_starting(run, path: s
     assert said in stderr
 
 
-@green
+@pytest.mark.parametrize("name", [*GREEN, "tornado"])
 @pytest.mark.parametrize("flags", [(), ("--preload",), ("--check-config",)], ids=["", "preload", "check"])
 def test_a_package_that_is_missing_is_told(run, tmp_path, name: str, flags: tuple[str, ...]) -> None:
     missing = f"raise ModuleNotFoundError(\"No module named '{name}'\", name='{name}')"

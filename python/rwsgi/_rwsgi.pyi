@@ -69,9 +69,13 @@ class Process:
     @property
     def listeners(self) -> list[tuple[int, str]]:
         """The descriptor and the URL of each listening socket; they do not block."""
+    def accept(self, number: int) -> tuple[Any, tuple[str, int] | None] | None:
+        """Take a connection: its socket and its client's address; None if none waits after all."""
     @property
     def cfg(self) -> Any:
         """The settings, as hooks see them."""
+    def tell(self, level: str, message: str, error: BaseException | None) -> None:
+        """Write to the error log."""
     @property
     def application(self) -> Any: ...
     def ready(self) -> None:
@@ -92,6 +96,42 @@ class Process:
     def refuse_connections(self) -> None:
         """Keep new connections off the sockets, for the last worker of all."""
 
+class NativeProcess:
+    """What a driver runs with that reads and answers HTTP itself (rwsgi.workers.tornado)."""
+
+    @property
+    def process(self) -> Process: ...
+    @property
+    def longest_head(self) -> int:
+        """Bytes."""
+    @property
+    def is_observed(self) -> bool:
+        """Whether anybody wants to know the fields of responses."""
+    def begin(self, head: bytes, peer: tuple[str, int] | None) -> NativeRequest:
+        """A request with this head has come."""
+    @staticmethod
+    def slow_head(peer: tuple[str, int] | None) -> bytes:
+        """A head did not come in time: log that, and return the answer."""
+
+class NativeRequest:
+    """A request, from its head to its end."""
+
+    @property
+    def refusal(self) -> bytes | None:
+        """What to answer in the place of the application, before the connection is closed."""
+    @property
+    def scheme(self) -> str: ...
+    @property
+    def address(self) -> str:
+        """The client's, as far as trusted proxies tell it; empty on a unix socket."""
+    @property
+    def age(self) -> float:
+        """Seconds since it began."""
+    def overdue(self) -> bytes:
+        """It has taken too long: log that, and return the answer."""
+    def end(self, status: int, fields: list[tuple[bytes, bytes]], sent: int) -> None:
+        """It was answered so, with a body of `sent` bytes; or it will not be answered."""
+
 class AsgiProcess:
     """What the asgi worker class runs with (rwsgi.workers.asgi)."""
 
@@ -101,8 +141,6 @@ class AsgiProcess:
         """The server of this process, once. `state` is the lifespan's."""
     def accept(self, server: AsgiServer, listener: int) -> tuple[Any, Any] | None:
         """Take a connection: its socket and its protocol; None if none waits after all."""
-    def tell(self, level: str, message: str, error: BaseException | None) -> None:
-        """Write to the error log."""
 
 class AsgiServer:
     """The connections of an asgi worker."""

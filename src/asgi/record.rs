@@ -1,7 +1,7 @@
 //! What the access log may ask about a request, and who is told of it.
 //!
-//! Owns the moment: when the response is whole, or when the application ends without one. There is no environ: names of
-//! it that a format asks for are answered from the request. Read next: `wsgi/record.rs`, the observers themselves.
+//! Owns the moment: when the response is whole, or when the application ends without one. Read next: `wsgi/record.rs`,
+//! the observers themselves.
 
 use std::time::Duration;
 
@@ -11,9 +11,7 @@ use pyo3::types::PyDict;
 use super::connection::Connection;
 use super::service::Service;
 use super::todo::Todo;
-use crate::http::Head;
-use crate::log::access_log::{self, Escape, Variable};
-use crate::wsgi::{Request, ShownResponse, variable_of};
+use crate::wsgi::{HeadRecord, Request, ShownResponse};
 
 /// What those who need Python objects are told, outside of the connection's lock.
 pub(super) struct Told {
@@ -51,7 +49,15 @@ impl Connection {
         if let Some(observers) = &self.service.parts.observers
             && let Some(head) = self.reader.head()
         {
-            observers.tell_of(&Record { connection: self, head, elapsed });
+            observers.tell_of(&HeadRecord {
+                head,
+                client: &|| self.client(),
+                status: self.status(),
+                sent: self.writer.body_sent(),
+                elapsed,
+                response_field: &|name| self.head.field(name),
+                request_id: self.exchange.id.as_deref(),
+            });
         }
         todo.told = self.told(py, elapsed).map(Box::new);
     }
@@ -81,77 +87,5 @@ impl Connection {
 
     fn client(&self) -> String {
         self.exchange.client.map_or_else(|| self.sender.address(), |client| client.ip.to_string())
-    }
-}
-
-struct Record<'a> {
-    connection: &'a Connection,
-    head: Head<'a>,
-    elapsed: Duration,
-}
-
-impl access_log::Record for Record<'_> {
-    fn variable(&self, variable: Variable, escape: Escape, line: &mut Vec<u8>) -> bool {
-        variable_of(&self.head, || self.connection.client(), variable, escape, line);
-        true
-    }
-
-    fn target(&self) -> &[u8] {
-        self.head.target()
-    }
-
-    fn path(&self) -> &[u8] {
-        self.head.path()
-    }
-
-    fn query(&self) -> &[u8] {
-        self.head.query()
-    }
-
-    fn protocol(&self) -> &str {
-        self.head.version().as_str()
-    }
-
-    fn status(&self) -> u16 {
-        self.connection.status()
-    }
-
-    fn sent(&self) -> u64 {
-        self.connection.writer.body_sent()
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.elapsed
-    }
-
-    fn request_field(&self, name: &str) -> Option<&[u8]> {
-        self.head.field(name)
-    }
-
-    fn response_field(&self, name: &str) -> Option<&[u8]> {
-        self.connection.head.field(name)
-    }
-
-    fn environ(&self, key: &str, escape: Escape, line: &mut Vec<u8>) -> bool {
-        let variable = match key.to_ascii_uppercase().as_str() {
-            "REMOTE_ADDR" => Variable::RemoteAddr,
-            "REQUEST_METHOD" => Variable::Method,
-            "QUERY_STRING" => Variable::QueryString,
-            "PATH_INFO" => Variable::PathInfo,
-            "RAW_URI" => {
-                escape(self.head.target(), line);
-                return true;
-            }
-            "SERVER_PROTOCOL" => {
-                escape(self.head.version().as_str().as_bytes(), line);
-                return true;
-            }
-            _ => return false,
-        };
-        self.variable(variable, escape, line)
-    }
-
-    fn request_id(&self) -> Option<&str> {
-        self.connection.exchange.id.as_deref()
     }
 }

@@ -14,7 +14,7 @@ use crate::http::{
     Client, Decision, Forwarded, ForwardedRules, Head, Policy, Scheme, Version, percent_decode,
 };
 use crate::net::Peer;
-use crate::wsgi::{EnvironError, Keys};
+use crate::wsgi::{EnvironError, Keys, enter};
 
 /// The version of the "HTTP & WebSocket" specification: from 2.4 on `send` raises when the client is gone.
 const SPEC_VERSION: &str = "2.4";
@@ -42,21 +42,21 @@ impl Scopes {
         state: &Bound<'_, PyDict>,
     ) -> PyResult<Self> {
         let http = PyDict::new(py);
-        http.set_item("type", "http")?;
-        http.set_item("http_version", "1.1")?;
-        http.set_item("method", "GET")?;
-        http.set_item("scheme", Scheme::Http.as_str())?;
-        http.set_item("root_path", root_path)?;
-        http.set_item("query_string", PyBytes::new(py, b""))?;
+        enter(&http, "type", "http")?;
+        enter(&http, "http_version", "1.1")?;
+        enter(&http, "method", "GET")?;
+        enter(&http, "scheme", Scheme::Http.as_str())?;
+        enter(&http, "root_path", root_path)?;
+        enter(&http, "query_string", PyBytes::new(py, b""))?;
         // What each request has of its own: a copy with all keys is made at one stroke.
         for key in ["asgi", "path", "raw_path", "headers", "client", "server", "state", "extensions"] {
-            http.set_item(key, py.None())?;
+            enter(&http, key, py.None())?;
         }
         let websocket = http.copy()?;
-        websocket.set_item("type", "websocket")?;
-        websocket.set_item("scheme", "ws")?;
+        enter(&websocket, "type", "websocket")?;
+        enter(&websocket, "scheme", "ws")?;
         websocket.del_item("method")?;
-        websocket.set_item("subprotocols", py.None())?;
+        enter(&websocket, "subprotocols", py.None())?;
         Ok(Self {
             http: http.unbind(),
             websocket: websocket.unbind(),

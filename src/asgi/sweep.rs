@@ -11,7 +11,7 @@ use super::connection::{Connection, Stage};
 use super::todo::{End, Todo};
 use crate::http::PeerError;
 use crate::sys::clock;
-use crate::wsgi::{INCOMPLETE_LIMIT, SILENT_LIMIT};
+use crate::wsgi::{INCOMPLETE_LIMIT, SILENT_LIMIT, overdue};
 
 impl Connection {
     /// `stop`: since when the worker has been stopping.
@@ -49,9 +49,8 @@ impl Connection {
     }
 
     fn overdue(&mut self, py: Python<'_>, now: Duration, todo: &mut Todo) {
-        let taken = now.saturating_sub(self.exchange.began).as_secs_f64();
-        let line = self.line();
-        log::error!("Request has been in the application for {taken:.1} s (request_timeout):{line}");
+        let age = now.saturating_sub(self.exchange.began);
+        log::error!("{}", overdue(age, self.line().trim_start()));
         if let Some(task) = self.exchange.task {
             self.service.condemn(task, now);
         }

@@ -5,6 +5,8 @@
 use super::proxy_protocol::ProxyProtocol;
 use super::trusted::TrustedPeers;
 
+/// Whatever the limits are.
+const HEAD_MAX: usize = 1 << 20;
 const REQUEST_LINE_MAX: usize = 8190;
 const REQUEST_LINE_UNLIMITED: usize = 1 << 20;
 const FIELDS_MAX: usize = 32_768;
@@ -103,6 +105,12 @@ impl Policy {
             0 => FIELDS_MAX,
             limit => limit.min(FIELDS_MAX),
         }
+    }
+
+    /// Bytes of the longest head, as far as one is received whole by others.
+    pub fn longest_head(&self) -> usize {
+        let fields = self.fields_limit().saturating_mul(self.field_size_limit());
+        self.request_line_limit().saturating_add(fields).min(HEAD_MAX)
     }
 
     pub(crate) fn field_size_limit(&self) -> usize {

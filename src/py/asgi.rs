@@ -1,4 +1,5 @@
-//! Tells an ASGI application from a WSGI one, by its signature, and whether the worker class can serve it.
+//! Tells an ASGI application from a WSGI one, by its signature, and both from tornado's; and whether the worker class can
+//! serve it.
 //!
 //! Owns the judgement. Must never take an application for what it is not: what calls itself a coroutine and still takes
 //! two arguments, or tells nothing of its arguments, passes as either. Read next: `served.rs`.
@@ -17,6 +18,9 @@ const COROUTINE: u32 = 0x80;
 /// Whether the worker class of `settings` can serve `app`. Where none was chosen, an ASGI application chooses its own.
 pub(super) fn check(app: &Bound<'_, PyAny>, settings: &Settings) -> Result<(), Fault> {
     let class = settings.workers.class();
+    if !matches!(class, WorkerClass::Tornado | WorkerClass::Own(_)) && is_tornado(app)? {
+        return Err(Fault::Tornado(class.as_str().to_owned()));
+    }
     if *class == WorkerClass::Asgi {
         return if is_wsgi(app)? { Err(Fault::Wsgi) } else { Ok(()) };
     }
@@ -35,6 +39,16 @@ fn is_chosen(settings: &Settings) -> bool {
 /// `async def app(scope, receive, send)`, an object that is called so, or a class of such objects.
 fn is_asgi(app: &Bound<'_, PyAny>) -> PyResult<bool> {
     lenient(app.py(), judge(app))
+}
+
+/// An application of tornado's own kind, which has imported that package.
+fn is_tornado(app: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let modules = app.py().import("sys")?.getattr("modules")?;
+    let Ok(module) = modules.get_item("tornado.httputil") else { return Ok(false) };
+    lenient(
+        app.py(),
+        module.getattr("HTTPServerConnectionDelegate").and_then(|class| app.is_instance(&class)),
+    )
 }
 
 /// What can be called with two arguments, and not with three.

@@ -38,6 +38,8 @@ pub(super) enum Fault {
     Asgi(String),
     /// The other way round.
     Wsgi,
+    /// An application of tornado's own kind, for this class.
+    Tornado(String),
 }
 
 impl Fault {
@@ -86,6 +88,11 @@ impl LoadError {
             Fault::Wsgi => {
                 let first = format!("{spec} is a WSGI application; the worker class asgi serves ASGI.");
                 (REFUSED, first, vec![hint::OF_WSGI.to_owned()], None)
+            }
+            Fault::Tornado(class) => {
+                let first =
+                    format!("{spec} is a tornado application; the worker class {class} cannot serve it.");
+                (REFUSED, first, vec![hint::OF_TORNADO.to_owned()], None)
             }
             Fault::Raised(error) => {
                 let mut rest: Vec<String> = places(py, &error).iter().map(Place::to_string).collect();

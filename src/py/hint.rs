@@ -158,6 +158,9 @@ fn of_module(expression: &str, module: &Bound<'_, PyModule>) -> Option<String> {
 pub(super) const OF_WSGI: &str =
     "Choose another worker class, such as gthread, or none (-k, worker_class): then the application decides.";
 
+/// An application of tornado's own kind that was given to another class.
+pub(super) const OF_TORNADO: &str = "Choose the worker class tornado: -k tornado (worker_class).";
+
 /// An ASGI application that was given to a class for WSGI.
 pub(super) fn of_asgi(spec: &str) -> String {
     let choose = "Choose the worker class asgi, or none (-k, worker_class): then the application decides.";

@@ -29,7 +29,7 @@ mod table;
 mod wear;
 
 pub use boot::{Boot, introduce, run};
-pub use driven::{AsgiProcess, Engine, Process, patch};
+pub use driven::{AsgiProcess, Engine, NativeProcess, NativeRequest, Process, patch};
 pub use hooked::Hooked;
 pub use object::Worker;
 pub use wear::Limits;

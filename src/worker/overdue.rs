@@ -12,7 +12,7 @@ use nix::sys::pthread::pthread_self;
 use pyo3::prelude::*;
 
 use crate::py::strand;
-use crate::wsgi::{Exchange, Expiry};
+use crate::wsgi::{Exchange, Expiry, overdue};
 
 /// An application that is inside the response gets so long to come out of it before the connection is cut.
 const BUSY: Duration = Duration::from_millis(250);
@@ -174,9 +174,8 @@ impl Running {
     }
 
     fn message(&self, now: Duration) -> String {
-        let age = now.saturating_sub(self.began).as_secs_f64();
         let id = self.exchange.id().map_or_else(String::new, |id| format!(" [{id}]"));
-        format!("Request has been in the application for {age:.1} s (request_timeout): {}{id}", self.line)
+        overdue(now.saturating_sub(self.began), &format!("{}{id}", self.line))
     }
 }
 

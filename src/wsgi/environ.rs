@@ -13,7 +13,7 @@ use pyo3::types::{PyDict, PyString};
 use super::errors::ErrorStream;
 use super::exchange::Exchange;
 use super::file_wrapper::FileWrapper;
-use super::keys::Keys;
+use super::keys::{Keys, enter};
 use super::objects::Objects;
 use super::text::{self, native};
 use crate::http::{
@@ -73,18 +73,18 @@ impl Server {
         concurrency: Concurrency,
     ) -> PyResult<Self> {
         let environ = PyDict::new(py);
-        environ.set_item("wsgi.errors", errors)?;
-        environ.set_item("wsgi.version", (1, 0))?;
-        environ.set_item("wsgi.multithread", concurrency.multithread)?;
-        environ.set_item("wsgi.multiprocess", concurrency.multiprocess)?;
-        environ.set_item("wsgi.run_once", false)?;
-        environ.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
-        environ.set_item("wsgi.input_terminated", true)?;
-        environ.set_item("SERVER_SOFTWARE", SERVER_SOFTWARE)?;
+        enter(&environ, "wsgi.errors", errors)?;
+        enter(&environ, "wsgi.version", (1, 0))?;
+        enter(&environ, "wsgi.multithread", concurrency.multithread)?;
+        enter(&environ, "wsgi.multiprocess", concurrency.multiprocess)?;
+        enter(&environ, "wsgi.run_once", false)?;
+        enter(&environ, "wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
+        enter(&environ, "wsgi.input_terminated", true)?;
+        enter(&environ, "SERVER_SOFTWARE", SERVER_SOFTWARE)?;
         let unix = match listener.local() {
             crate::net::Local::Tcp(local) => {
-                environ.set_item("SERVER_NAME", listener.server_name().unwrap_or_default())?;
-                environ.set_item("SERVER_PORT", local.port().to_string())?;
+                enter(&environ, "SERVER_NAME", listener.server_name().unwrap_or_default())?;
+                enter(&environ, "SERVER_PORT", local.port().to_string())?;
                 None
             }
             crate::net::Local::Unix(name) => Some(name.clone()),
@@ -93,15 +93,15 @@ impl Server {
         let script_name: String = variable.extract()?;
         // What each request has: a copy with all keys is made at one stroke, and replacing a value moves nothing. Values
         // that most requests share stay.
-        environ.set_item("REQUEST_METHOD", "GET")?;
-        environ.set_item("QUERY_STRING", "")?;
-        environ.set_item("SERVER_PROTOCOL", Version::Http11.as_str())?;
-        environ.set_item("SCRIPT_NAME", &script_name)?;
-        environ.set_item("wsgi.url_scheme", Scheme::Http.as_str())?;
+        enter(&environ, "REQUEST_METHOD", "GET")?;
+        enter(&environ, "QUERY_STRING", "")?;
+        enter(&environ, "SERVER_PROTOCOL", Version::Http11.as_str())?;
+        enter(&environ, "SCRIPT_NAME", &script_name)?;
+        enter(&environ, "wsgi.url_scheme", Scheme::Http.as_str())?;
         for key in
             ["RAW_URI", "PATH_INFO", "REMOTE_ADDR", "wsgi.input", "wsgi.early_hints", "gunicorn.socket"]
         {
-            environ.set_item(key, py.None())?;
+            enter(&environ, key, py.None())?;
         }
         make_room(&environ)?;
         Ok(Self {

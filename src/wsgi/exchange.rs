@@ -362,6 +362,11 @@ pub(crate) fn tell_fault(client: &Peer, fault: &PeerError) {
     }
 }
 
+/// What is told of a request over `request_timeout`. `line`: its method, target and id.
+pub(crate) fn overdue(age: Duration, line: &str) -> String {
+    format!("Request has been in the application for {:.1} s (request_timeout): {line}", age.as_secs_f64())
+}
+
 /// Waits for a client, for `limit` at most: by the worker's loop, if that is Python's, or without the interpreter and
 /// through whatever signals come. False when the time passed first; raises what a signal's handler raised.
 pub(super) fn wait(py: Python<'_>, exchange: &Exchange, what: Await, limit: Duration) -> PyResult<bool> {

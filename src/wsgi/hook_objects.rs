@@ -180,6 +180,13 @@ impl Response {
         }
     }
 
+    /// Another has written the body, of so many bytes.
+    pub(crate) fn having_sent(mut self, sent: u64) -> Self {
+        self.headers_sent = true;
+        self.sent = sent;
+        self
+    }
+
     /// What the client gets where the application gave no response.
     pub(crate) fn or_status(mut self, status: u16) -> Self {
         if self.status.is_none() {

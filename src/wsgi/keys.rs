@@ -7,7 +7,7 @@
 use std::sync::OnceLock;
 
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyDict, PyString};
 
 const PLACES: usize = 512;
 /// Places that a name may have.
@@ -55,6 +55,16 @@ impl<T> Keys<T> {
         }
         (self.make)(py, name)
     }
+}
+
+/// An entry of the dictionary that requests get copies of. Its key is the one string of this text that the interpreter
+/// keeps, as the keys are that an application looks up and that requests replace: equal ones would have to be compared.
+pub(crate) fn enter<'py>(
+    template: &Bound<'py, PyDict>,
+    key: &str,
+    value: impl IntoPyObject<'py>,
+) -> PyResult<()> {
+    template.set_item(PyString::intern(template.py(), key), value)
 }
 
 /// Eight bytes at a time. Names that were chosen to collide cost their sender's requests a little, and nothing else.

@@ -1,6 +1,7 @@
 //! What the access log may ask about a request that was served, and who is told of it.
 //!
-//! Values come from the environ as the application leaves it, where gunicorn's do. Read next: `log/access_log.rs`.
+//! Values come from the environ as the application leaves it, where gunicorn's do; where there is none, from the head.
+//! Read next: `log/access_log.rs`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,7 +102,7 @@ struct Record<'a, 'py> {
 }
 
 /// A variable where there is no environ: it is worked out from the head, and `client` makes the client's address.
-pub(crate) fn variable_of(
+fn variable_of(
     head: &Head<'_>,
     client: impl FnOnce() -> String,
     variable: Variable,
@@ -210,4 +211,83 @@ fn append_value(value: &Bound<'_, PyAny>, escape: Escape, line: &mut Vec<u8>) ->
         },
     }
     true
+}
+
+/// A request without an environ: names of it that a format asks for are answered from the head.
+pub(crate) struct HeadRecord<'a> {
+    pub head: Head<'a>,
+    /// Makes its address.
+    pub client: &'a dyn Fn() -> String,
+    pub status: u16,
+    /// Bytes of the response's body.
+    pub sent: u64,
+    pub elapsed: Duration,
+    pub response_field: &'a dyn Fn(&str) -> Option<&'a [u8]>,
+    pub request_id: Option<&'a str>,
+}
+
+impl access_log::Record for HeadRecord<'_> {
+    fn variable(&self, variable: Variable, escape: Escape, line: &mut Vec<u8>) -> bool {
+        variable_of(&self.head, self.client, variable, escape, line);
+        true
+    }
+
+    fn target(&self) -> &[u8] {
+        self.head.target()
+    }
+
+    fn path(&self) -> &[u8] {
+        self.head.path()
+    }
+
+    fn query(&self) -> &[u8] {
+        self.head.query()
+    }
+
+    fn protocol(&self) -> &str {
+        self.head.version().as_str()
+    }
+
+    fn status(&self) -> u16 {
+        self.status
+    }
+
+    fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.elapsed
+    }
+
+    fn request_field(&self, name: &str) -> Option<&[u8]> {
+        self.head.field(name)
+    }
+
+    fn response_field(&self, name: &str) -> Option<&[u8]> {
+        (self.response_field)(name)
+    }
+
+    fn environ(&self, key: &str, escape: Escape, line: &mut Vec<u8>) -> bool {
+        let variable = match key.to_ascii_uppercase().as_str() {
+            "REMOTE_ADDR" => Variable::RemoteAddr,
+            "REQUEST_METHOD" => Variable::Method,
+            "QUERY_STRING" => Variable::QueryString,
+            "PATH_INFO" => Variable::PathInfo,
+            "RAW_URI" => {
+                escape(self.head.target(), line);
+                return true;
+            }
+            "SERVER_PROTOCOL" => {
+                escape(self.head.version().as_str().as_bytes(), line);
+                return true;
+            }
+            _ => return false,
+        };
+        self.variable(variable, escape, line)
+    }
+
+    fn request_id(&self) -> Option<&str> {
+        self.request_id
+    }
 }

@@ -22,6 +22,9 @@ class Worker:
     limits and follows the signals. This one serves one request after the other.
     """
 
+    # Whether it reads and answers requests itself. `run` gets something else than an engine then.
+    speaks_http = False
+
     def patch(self) -> None:
         """Change Python before the application is loaded.
 

@@ -26,8 +26,6 @@ struct Class {
     others: &'static [&'static str],
     /// Its class in Python, and the package that it needs, where it is driven from there.
     driver: Option<(&'static str, &'static str)>,
-    /// Whether it can be chosen.
-    works: bool,
 }
 
 const CLASSES: &[Class] = &[
@@ -36,14 +34,12 @@ const CLASSES: &[Class] = &[
         name: "sync",
         others: &["gunicorn.workers.sync.SyncWorker"],
         driver: None,
-        works: true,
     },
     Class {
         class: WorkerClass::Gthread,
         name: "gthread",
         others: &["gunicorn.workers.gthread.ThreadWorker"],
         driver: None,
-        works: true,
     },
     Class {
         class: WorkerClass::Gevent,
@@ -55,21 +51,18 @@ const CLASSES: &[Class] = &[
             "gunicorn.workers.ggevent.GeventPyWSGIWorker",
         ],
         driver: Some(("rwsgi.workers.gevent.GeventWorker", "gevent")),
-        works: true,
     },
     Class {
         class: WorkerClass::Eventlet,
         name: "eventlet",
         others: &["gunicorn.workers.geventlet.EventletWorker"],
         driver: Some(("rwsgi.workers.eventlet.EventletWorker", "eventlet")),
-        works: true,
     },
     Class {
         class: WorkerClass::Tornado,
         name: "tornado",
         others: &["gunicorn.workers.gtornado.TornadoWorker"],
         driver: Some(("rwsgi.workers.tornado.TornadoWorker", "tornado")),
-        works: false,
     },
     Class {
         class: WorkerClass::Asgi,
@@ -81,7 +74,6 @@ const CLASSES: &[Class] = &[
             "uvicorn_worker.UvicornWorker",
         ],
         driver: Some(("rwsgi.workers.asgi.AsgiWorker", "")),
-        works: true,
     },
 ];
 
@@ -105,11 +97,6 @@ impl WorkerClass {
             Self::Own(path) => Some(path),
             _ => self.row()?.driver.map(|(path, _)| path),
         }
-    }
-
-    /// Whether its driver leaves the clients to the server, and is given WSGI requests to serve.
-    pub const fn speaks_wsgi(&self) -> bool {
-        !matches!(self, Self::Tornado | Self::Asgi)
     }
 
     /// The package that its driver needs.
@@ -137,11 +124,7 @@ impl Kind for WorkerClass {
         let name = text.strip_prefix("egg:gunicorn#").unwrap_or(text);
         let known = CLASSES.iter().find(|class| class.is_called(&name.to_ascii_lowercase()));
         match known {
-            Some(class) if class.works => Ok(class.class.clone()),
-            Some(_) => {
-                let classes = Self::allowed();
-                Err(Reject::Unsupported(format!("this worker class is not supported yet; use {classes}")))
-            }
+            Some(class) => Ok(class.class.clone()),
             None if is_path(text) => Ok(Self::Own(text.to_owned())),
             None if text.contains(['.', ':', '<']) => {
                 Err(Reject::because("a worker class of your own is named package.module.Class"))
@@ -159,7 +142,7 @@ impl Kind for WorkerClass {
     }
 
     fn choices() -> Vec<&'static str> {
-        CLASSES.iter().filter(|class| class.works).map(|class| class.name).collect()
+        CLASSES.iter().map(|class| class.name).collect()
     }
 }
 
@@ -177,11 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn worker_classes_to_come_are_told_from_typing_errors() {
-        for class in CLASSES.iter().filter(|class| !class.works) {
-            let parsed = WorkerClass::parse(&Raw::from(class.name));
-            assert!(matches!(parsed, Err(Reject::Unsupported(_))), "{}", class.name);
-        }
+    fn a_name_that_is_typed_wrong_is_refused() {
         assert_eq!(WorkerClass::parse(&Raw::from("gtread")), Err(Reject::Kind));
     }
 

@@ -262,8 +262,7 @@ fn a_bad_value_names_its_place_and_what_is_allowed() {
         ),
         (bad("--log-level loud"), "'loud': must be debug, info, warning, error or critical"),
         (bad("-e X"), "environment setting 'X' invalid (allowed: NAME=VALUE"),
-        (bad("-k tornado"), "'tornado': this worker class is not supported yet"),
-        (bad("-k gtread"), "'gtread': must be sync, gthread, gevent, eventlet or asgi"),
+        (bad("-k gtread"), "'gtread': must be sync, gthread, gevent, eventlet, tornado or asgi"),
         (
             bad("--chdir nowhere"),
             "command line: invalid value for --chdir: 'nowhere': can't chdir to 'nowhere'",

@@ -2,7 +2,7 @@
 //!
 //! The driver, a class in `rwsgi.workers`, owns the loop: how to wait, and how to run something beside it. Everything
 //! else is the same Rust as for the other classes. A driver of WSGI applications gets an [`Engine`], which is the reactor
-//! as one descriptor to wait for and one call that returns requests to serve. One that speaks for itself gets a
+//! as one descriptor to wait for and one call that returns requests to serve. One that speaks to its clients itself has a
 //! [`Process`]: the life of the worker without the clients.
 //!
 //! Must never hold a lock that a call from Python waits for while Python runs (I8): a greenlet can be switched in the middle
@@ -10,7 +10,9 @@
 
 mod asgi;
 mod engine;
+mod native;
 mod process;
+mod requests;
 
 use std::sync::Arc;
 
@@ -20,7 +22,9 @@ use pyo3::prelude::*;
 pub use asgi::AsgiProcess;
 use asgi::Given;
 pub use engine::Engine;
+pub use native::{NativeProcess, NativeRequest};
 pub use process::Process;
+use requests::Requests;
 
 use super::control::Control;
 use super::hooked::Hooked;
@@ -89,8 +93,8 @@ impl Driver {
         (parts, service, control): (Parts, Service, Control),
         hooked: &Arc<Hooked>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let class = settings.workers.class();
-        if class.speaks_wsgi() {
+        // A driver knows what it does once it has seen the application.
+        if !self.worker.bind(py).getattr("speaks_http")?.is_truthy()? {
             // Drivers begin a greenlet for each request.
             frames::keep(py);
             let limit = settings.workers.request_timeout;
@@ -101,13 +105,15 @@ impl Driver {
         let (listeners, policy) = (Arc::clone(&parts.listeners), Arc::clone(&parts.policy));
         let patience = Arc::clone(&parts.patience);
         let application = service.application.callable.clone_ref(py);
-        let process = Bound::new(py, Process::new(parts, control, Arc::clone(hooked), application)?)?;
-        if *class != WorkerClass::Asgi {
-            return Ok(process.into_any());
+        let process = Py::new(py, Process::new(parts, control, Arc::clone(hooked), application)?)?;
+        let requests = Requests::new(process.clone_ref(py), service.slot);
+        let application = service.application;
+        if *settings.workers.class() != WorkerClass::Asgi {
+            return Ok(Bound::new(py, NativeProcess::new(process, requests, policy, application))?.into_any());
         }
-        let given = Given { application: service.application, slot: service.slot, policy, patience };
+        let given = Given { application, requests, policy, patience };
         let settings = Arc::clone(settings);
-        Ok(Bound::new(py, AsgiProcess::new(process.unbind(), listeners, settings, given))?.into_any())
+        Ok(Bound::new(py, AsgiProcess::new(process, listeners, settings, given))?.into_any())
     }
 }
 

@@ -1,17 +1,19 @@
 //! The worker for a driver in Python that speaks to its clients itself: everything of its life but the clients.
 //!
 //! Owns what such a driver needs to behave like any other worker: signals, beat, wear, stages, and the queue of the
-//! sockets at a stop. Must never accept, read or write. Read next: `python/rwsgi/_rwsgi.pyi`, which says what each call is
+//! sockets at a stop. Must never read or write. Read next: `python/rwsgi/_rwsgi.pyi`, which says what each call is
 //! for.
 
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pyo3::prelude::*;
 
-use crate::net::Listener;
 use crate::net::poller::{Events, Poller};
+use crate::net::{Listener, Local, Peer};
+use crate::py::bridge::tell_as;
 use crate::scoreboard::{SlotWriter, Stage};
 use crate::sys::clock;
 use crate::worker::control::Control;
@@ -40,7 +42,7 @@ impl Process {
         control: Control,
         hooked: Arc<Hooked>,
         application: Py<PyAny>,
-    ) -> std::io::Result<Self> {
+    ) -> io::Result<Self> {
         let poller = Poller::new()?;
         control.watch(&poller)?;
         Ok(Self {
@@ -68,6 +70,41 @@ impl Process {
             }
         }
     }
+}
+
+type Accepted<'py> = (Bound<'py, PyAny>, Option<(String, u16)>);
+
+/// Takes a connection from a listener: its socket and who is at its other end, or nothing if none waits after all.
+pub(super) fn accept<'py>(
+    py: Python<'py>,
+    listeners: &[Listener],
+    number: usize,
+) -> PyResult<Option<(Bound<'py, PyAny>, Peer)>> {
+    let Some(listener) = listeners.get(number) else { return Ok(None) };
+    match listener.accept() {
+        Ok((stream, peer)) => Ok(Some((object(py, stream.into_fd(), listener.local())?, peer))),
+        Err(error) if is_nobody(&error) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// None waits after all, or the client went away again.
+fn is_nobody(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted
+    )
+}
+
+/// A socket object, which owns the descriptor. Telling the family saves it from asking the kernel.
+fn object<'py>(py: Python<'py>, socket: OwnedFd, local: &Local) -> PyResult<Bound<'py, PyAny>> {
+    let module = py.import("socket")?;
+    let family = module.getattr(match local {
+        Local::Unix(_) => "AF_UNIX",
+        Local::Tcp(address) if address.is_ipv6() => "AF_INET6",
+        Local::Tcp(_) => "AF_INET",
+    })?;
+    module.getattr("socket")?.call1((family, module.getattr("SOCK_STREAM")?, 0, socket.into_raw_fd()))
 }
 
 #[pymethods]
@@ -101,6 +138,15 @@ impl Process {
         self.listeners.iter().map(|listener| (listener.as_fd().as_raw_fd(), listener.url())).collect()
     }
 
+    /// Takes a connection from a listener: its socket, and the address and port of its client, if it has one.
+    fn accept<'py>(&self, py: Python<'py>, number: usize) -> PyResult<Option<Accepted<'py>>> {
+        let accepted = accept(py, &self.listeners, number)?;
+        Ok(accepted.map(|(socket, peer)| match peer {
+            Peer::Ip(address) => (socket, Some((address.ip().to_string(), address.port()))),
+            Peer::Unix => (socket, None),
+        }))
+    }
+
     /// The settings, as hooks see them.
     #[getter]
     fn cfg<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
@@ -119,6 +165,16 @@ impl Process {
 
     fn stopping(&self) {
         self.slot.set_stage(Stage::Stopping);
+    }
+
+    /// Writes to the error log; with the traceback of `error`, if there is one.
+    fn tell(&self, py: Python<'_>, level: &str, message: &str, error: Option<Bound<'_, PyAny>>) {
+        let level =
+            if level == "warning" { log::Level::Warn } else { level.parse().unwrap_or(log::Level::Error) };
+        match error {
+            Some(error) => tell_as(py, (level, module_path!()), message, &PyErr::from_value(error)),
+            None => log::log!(level, "{message}"),
+        }
     }
 
     pub(super) fn count(&self) {
