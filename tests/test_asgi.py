@@ -175,6 +175,14 @@ def test_a_call_that_stands_still_is_left_at_once(asgi) -> None:
     assert "Error handling request" not in server.stderr
 
 
+def test_who_sends_without_waiting_hears_that_nobody_is_there(shared: Running) -> None:
+    for _ in range(5):
+        with Connection(shared.address) as client:
+            client.send(encode("GET", "/pours"))
+            assert client.head().status == 200
+        eventually(lambda: "nobody is there" in journal(shared), "the application is told")
+
+
 def test_no_request_finds_the_context_of_another(shared: Running) -> None:
     with Connection(shared.address) as client:
         for _ in range(2):

@@ -400,6 +400,9 @@ impl Connection {
     /// (RFC 9112 section 9.6): wait for the peer to close, for a while.
     pub(super) fn linger(&mut self, now: Duration, todo: &mut Todo) {
         let linger = self.service.parts.patience.linger;
+        if self.stage == Stage::Closed {
+            return;
+        }
         if linger.is_zero() || self.eof {
             return self.close(End::Close, todo);
         }
@@ -412,6 +415,9 @@ impl Connection {
 
     /// Nothing more is to be done with the client.
     pub(super) fn close(&mut self, end: End, todo: &mut Todo) {
+        if self.stage == Stage::Closed {
+            return;
+        }
         self.stage = Stage::Closed;
         self.deadline = Duration::MAX;
         todo.end = Some(end);

@@ -153,6 +153,16 @@ async def blocks(scope, receive, send):
     time.sleep(50)
 
 
+async def pours(scope, receive, send):
+    """Sends for as long as there is somebody, and waits for nothing else."""
+    await send({"type": "http.response.start", "status": 200})
+    try:
+        while True:
+            await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
+    except OSError:
+        note("nobody is there")
+
+
 async def variable(scope, receive, send):
     """Answers with the context variable that it finds, and leaves one of its own."""
     found = VARIABLE.get()
