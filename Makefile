@@ -17,8 +17,8 @@ FUZZ_TARGETS ?= head chunked connection proxy_protocol
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help build serve test lint format native rust-test python-test bench bench-instructions bench-balance bench-memory \
-  fuzz differential soak docs clean
+.PHONY: help build serve test lint format native rust-test python-test bench bench-instructions bench-balance bench-crowd \
+  bench-memory fuzz differential soak docs clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ bench-instructions: $(BENCH_VENV)/.built  ## count instructions per request, aga
 
 bench-balance: $(BENCH_VENV)/.built  ## how evenly workers share requests, how many of them a connection wakes
 	$(BENCH_VENV)/bin/python benches/balance.py $(ARGS)
+
+bench-crowd: $(BENCH_VENV)/.built  ## what 2,000 slow clients cost those who are not slow (needs wrk)
+	$(BENCH_VENV)/bin/python benches/crowd.py $(ARGS)
 
 bench-memory: $(BENCH_VENV)/.built  ## whether memory grows over a million requests (needs wrk)
 	$(BENCH_VENV)/bin/python benches/memory.py $(ARGS)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from loads import LOADS, Load
 from measure import Failed, Server, serving, session, strike
-from peers import PEERS, Peer
+from peers import ASGI, PEERS, Peer
 
 # KiB.
 BOUND = 1024
@@ -73,15 +73,18 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--only", default="rwsgi", help="servers, by the start of their names (default: rwsgi)"
     )
-    parser.add_argument("--loads", default="hello,close", help="keys, with commas (default: %(default)s)")
+    parser.add_argument(
+        "--loads", default="hello,close,asgi-hello", help="keys, with commas (default: %(default)s)"
+    )
     return parser.parse_args()
 
 
 def main() -> int:
     options = arguments()
     loads = [load for load in LOADS if load.key in options.loads.split(",")]
-    peers = [peer for peer in PEERS if peer.name.startswith(options.only) and not peer.absent()]
-    flat = [judge(peer, load, options.requests) for peer in peers for load in loads]
+    peers = [peer for peer in PEERS + ASGI if peer.name.startswith(options.only) and not peer.absent()]
+    pairs = [(peer, load) for peer in peers for load in loads if peer.takes(load)]
+    flat = [judge(peer, load, options.requests) for peer, load in pairs]
     if not all(flat):
         print(f"rwsgi grew by more than {BOUND} KiB")
     return 0 if all(flat) else 1

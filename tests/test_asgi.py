@@ -4,6 +4,8 @@ import json
 import signal
 import socket
 import struct
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -185,6 +187,51 @@ def test_a_stop_does_not_wait_for_ever(asgi) -> None:
         eventually(lambda: "asleep" in journal(server), "the request sleeps")
         assert server.stop() == 0
     assert "lifespan shutdown" in server.stderr and "Forcing close of 1 connections" in server.stderr
+
+
+def test_a_call_that_stands_still_is_left_at_once(asgi) -> None:
+    server = asgi()
+    with Connection(server.address) as client:
+        client.send(encode("GET", "/blocks"))
+        server.wait_log("standing still")
+        began = time.monotonic()
+        assert server.stop(signal.SIGINT) == 0
+    assert time.monotonic() - began < 10
+    assert "Error handling request" not in server.stderr
+
+
+def test_who_sends_without_waiting_hears_that_nobody_is_there(shared: Running) -> None:
+    for _ in range(5):
+        with Connection(shared.address) as client:
+            client.send(encode("GET", "/pours"))
+            assert client.head().status == 200
+        eventually(lambda: "nobody is there" in journal(shared), "the application is told")
+
+
+def test_no_request_finds_the_context_of_another(shared: Running) -> None:
+    with Connection(shared.address) as client:
+        for _ in range(2):
+            client.send(encode("GET", "/variable") * 3)
+            assert [client.response().body for _ in range(3)] == [b"nothing"] * 3
+
+
+def test_a_request_that_had_reading_resumed_leaves_no_context(serve) -> None:
+    server = serve(*ASGI, "--asgi-loop", "asyncio", "--request-buffer", "16K", app="asgi_cases:app")
+    with Connection(server.address) as client:
+        client.send(encode("POST", "/variable", body=b"x" * 1_000_000))
+        assert client.response("POST").body == b"nothing"
+        client.send(encode("GET", "/variable"))
+        assert client.response().body == b"nothing"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python has no eager tasks before 3.12")
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_requests_that_come_in_one_piece_do_not_nest(asgi, loop: str) -> None:
+    server = asgi("--asgi-loop", loop, env={"EAGER": "1"})
+    with Connection(server.address) as client:
+        client.send(encode("GET", "/hello") * 1000)
+        assert all(client.response().body == b"hello\n" for _ in range(1000))
+    assert "Error" not in server.stderr
 
 
 def test_clients_notice_nothing_of_a_reload(asgi, unfailing) -> None:

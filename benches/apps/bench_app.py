@@ -65,6 +65,15 @@ def compute(environ, start_response):
     return hello(environ, start_response)
 
 
+def crowd(environ, start_response):
+    """What ../crowd.py's slow readers ask for, and what others do."""
+    if environ["PATH_INFO"] != "/large":
+        return hello(environ, start_response)
+    body = b"x" * MEGABYTE
+    plain(start_response, len(body))
+    return [body]
+
+
 def pid(environ, start_response):
     answer = b"%d" % os.getpid()
     plain(start_response, len(answer))

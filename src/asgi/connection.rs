@@ -19,6 +19,7 @@ use pyo3::types::PyBytes;
 
 use super::output::Output;
 use super::protocol::Protocol;
+use super::run::Start;
 use super::scope::Ends;
 use super::service::Service;
 use super::todo::{End, Todo};
@@ -68,6 +69,8 @@ pub(super) struct Connection {
     /// The request in hand, or the last one.
     pub number: u64,
     pub exchange: Exchange,
+    /// The request in hand, while it waits for the loop's next turn.
+    pub postponed: Option<Start>,
     /// Pieces of the body as they came, which are older than what the reader has.
     pub pieces: VecDeque<Py<PyBytes>>,
     /// Bytes in the pieces, and bytes that the service knows of.
@@ -128,6 +131,7 @@ impl Connection {
             stage: Stage::Receiving,
             number: 0,
             exchange: Exchange::default(),
+            postponed: None,
             pieces: VecDeque::new(),
             held: 0,
             accounted: 0,
@@ -396,6 +400,9 @@ impl Connection {
     /// (RFC 9112 section 9.6): wait for the peer to close, for a while.
     pub(super) fn linger(&mut self, now: Duration, todo: &mut Todo) {
         let linger = self.service.parts.patience.linger;
+        if self.stage == Stage::Closed {
+            return;
+        }
         if linger.is_zero() || self.eof {
             return self.close(End::Close, todo);
         }
@@ -408,6 +415,9 @@ impl Connection {
 
     /// Nothing more is to be done with the client.
     pub(super) fn close(&mut self, end: End, todo: &mut Todo) {
+        if self.stage == Stage::Closed {
+            return;
+        }
         self.stage = Stage::Closed;
         self.deadline = Duration::MAX;
         todo.end = Some(end);

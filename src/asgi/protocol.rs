@@ -12,6 +12,7 @@ use pyo3::types::PyBytes;
 use super::calls::{Found, wrong_thread};
 use super::connection::{Connection, Stage};
 use super::message::Message;
+use super::run::{self, Start};
 use super::scope;
 use super::service::Service;
 use super::serving::Outcome;
@@ -46,7 +47,7 @@ impl Protocol {
     /// Runs `work` under the lock, and after it what is to be done outside.
     fn with<T>(
         slf: &Bound<'_, Self>,
-        eagerly: bool,
+        alone: bool,
         work: impl FnOnce(&mut Connection, &mut Todo) -> T,
     ) -> Option<T> {
         let mut todo = Todo::default();
@@ -56,7 +57,7 @@ impl Protocol {
             todo.transport = connection.output.transport().map(|transport| transport.clone_ref(slf.py()));
         }
         drop(connection);
-        todo.perform(slf, eagerly);
+        todo.perform(slf, alone);
         Some(outcome)
     }
 
@@ -84,6 +85,13 @@ impl Protocol {
             connection.wait(slf.py()).map(Found::Future)
         } else {
             Ok(Found::Nothing)
+        }
+    }
+
+    /// A request waits for the loop's next turn: the application is on the stack, and the context is one of its own.
+    pub(super) fn postpone(&self, start: Start) {
+        if let Some(mut connection) = self.connection() {
+            connection.postponed = Some(start);
         }
     }
 
@@ -168,6 +176,14 @@ impl Protocol {
             connection.hear_again(todo);
             connection.wake(todo);
         });
+    }
+
+    /// The loop has come round: the request that waited for it is given to the application.
+    fn begin(slf: &Bound<'_, Self>) {
+        let start = slf.get().connection().and_then(|mut connection| connection.postponed.take());
+        if let Some(start) = start {
+            run::start(slf, start);
+        }
     }
 
     /// The loop has come round: what a response gathered goes out.

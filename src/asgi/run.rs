@@ -14,6 +14,7 @@ use pyo3::{ffi, intern};
 
 use super::calls::{ClientDisconnected, Receive, Send};
 use super::protocol::Protocol;
+use super::service::Service;
 use super::serving::Outcome;
 use crate::py::bridge::{tell, tell_as};
 use crate::wsgi::Request;
@@ -28,16 +29,22 @@ pub(super) struct Start {
     pub seen: Option<Py<Request>>,
 }
 
-/// Starts the task of a request.
-pub(super) fn start(protocol: &Bound<'_, Protocol>, start: Start, eagerly: bool) {
+/// Starts the task of a request, whose first step may be made at once. Nothing of the application's is on the stack: what
+/// a client sends in one piece is no reason to nest, and a request is not to find the context variables of another.
+pub(super) fn start(protocol: &Bound<'_, Protocol>, start: Start) {
     let (py, number) = (protocol.py(), start.number);
-    if let Err(error) = begin(protocol, start, eagerly) {
+    if let Err(error) = begin(protocol, start) {
         protocol.get().finished(protocol, number, Outcome::Raised);
-        tell(py, "Error handling request", &error);
+        let service = &protocol.get().service;
+        if !is_exit(py, &error, service) {
+            tell(py, "Error handling request", &error);
+        } else if let Err(error) = service.exit(py, &error) {
+            tell(py, "Cannot leave the event loop", &error);
+        }
     }
 }
 
-fn begin(protocol: &Bound<'_, Protocol>, start: Start, eagerly: bool) -> PyResult<()> {
+fn begin(protocol: &Bound<'_, Protocol>, start: Start) -> PyResult<()> {
     let (py, service) = (protocol.py(), &protocol.get().service);
     if let (Some(hooks), Some(seen)) = (&service.parts.hooks, &start.seen) {
         hooks.call_pre(seen.bind(py))?;
@@ -54,8 +61,7 @@ fn begin(protocol: &Bound<'_, Protocol>, start: Start, eagerly: bool) -> PyResul
             ended: AtomicBool::new(false),
         },
     )?;
-    let create = if eagerly { &service.start_task } else { &service.create_task };
-    let task = create.call1(py, (&run,))?;
+    let task = service.start_task.call1(py, (&run,))?;
     if !run.get().ended.load(Relaxed) {
         service.add_task(number, task);
         protocol.get().set_task(number, start.number);
@@ -158,7 +164,7 @@ impl Run {
             self.end(py, Outcome::Cancelled);
             return Some(error);
         }
-        if error.is_instance_of::<PySystemExit>(py) && service.parts.keeper.is_leaving(true) {
+        if is_exit(py, &error, service) {
             self.end(py, Outcome::Cancelled);
             return Some(error);
         }
@@ -281,6 +287,11 @@ pub(super) fn thrown(arguments: &Bound<'_, PyTuple>) -> PyErr {
         Ok(value) => PyErr::from_value(value),
         Err(error) => error,
     }
+}
+
+/// A signal handler's word to leave at once, not the application's own.
+fn is_exit(py: Python<'_>, error: &PyErr, service: &Service) -> bool {
+    error.is_instance_of::<PySystemExit>(py) && service.parts.keeper.is_leaving(true)
 }
 
 fn is_cancelled(py: Python<'_>, error: &PyErr) -> bool {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString};
 
 use super::pings::PingRules;
 use super::protocol::Protocol;
@@ -51,10 +51,12 @@ pub(super) struct Service {
     pub parts: Parts,
     pub scopes: Scopes,
     pub create_future: Py<PyAny>,
-    pub create_task: Py<PyAny>,
-    /// The same, save that the task's first step may be made at once.
+    /// Makes a task, and may make its first step at once.
     pub start_task: Py<PyAny>,
-    pub call_soon: Py<PyAny>,
+    /// Of the loop, in `context`.
+    call_soon: Py<PyAny>,
+    /// The context variables from before any request.
+    context: Py<PyAny>,
     connections: Mutex<HashMap<usize, Py<Protocol>>>,
     tasks: Mutex<HashMap<u64, Task>>,
     next: AtomicUsize,
@@ -78,13 +80,17 @@ impl Service {
         parts: Parts,
     ) -> PyResult<Arc<Self>> {
         let py = event_loop.py();
+        let context = py.import("contextvars")?.call_method0("copy_context")?;
+        let (partial, named) = (py.import("functools")?.getattr("partial")?, PyDict::new(py));
+        named.set_item("context", &context)?;
+        let call_soon = partial.call((event_loop.getattr("call_soon")?,), Some(&named))?;
         Ok(Arc::new(Self {
             scopes: Scopes::new(py, &parts.policy, &parts.root_path, state)?,
             parts,
             create_future: event_loop.getattr("create_future")?.unbind(),
-            create_task: event_loop.getattr("create_task")?.unbind(),
             start_task: start_task.clone().unbind(),
-            call_soon: event_loop.getattr("call_soon")?.unbind(),
+            call_soon: call_soon.unbind(),
+            context: context.unbind(),
             connections: Mutex::default(),
             tasks: Mutex::default(),
             next: AtomicUsize::new(0),
@@ -95,6 +101,28 @@ impl Service {
 
     pub(super) fn fresh_number(&self) -> usize {
         self.next.fetch_add(1, Relaxed)
+    }
+
+    /// Calls a method of the protocol in the loop's next turn.
+    pub(super) fn soon<'py>(
+        &self,
+        protocol: &Bound<'py, Protocol>,
+        method: &Bound<'py, PyString>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.call_soon.bind(protocol.py()).call1((protocol.getattr(method)?,))
+    }
+
+    /// Raises an exit once more, in the loop, which it ends: a transport may take it for the end of its connection.
+    pub(super) fn exit(&self, py: Python<'_>, exit: &PyErr) -> PyResult<()> {
+        let (exiting, status) = (py.import("sys")?.getattr("exit")?, exit.value(py).getattr("code")?);
+        self.call_soon.call1(py, (exiting, status)).map(drop)
+    }
+
+    /// Has a transport read on. asyncio's reads from now on in the context of whoever asked for it, which is that of a
+    /// request; the next one is not to find its variables.
+    pub(super) fn resume<'py>(&self, transport: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let context = self.context.bind(transport.py()).call_method0("copy")?;
+        context.call_method1("run", (transport.getattr("resume_reading")?,))
     }
 
     /// Whether the client of the next request may keep its connection after it.

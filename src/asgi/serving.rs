@@ -201,8 +201,10 @@ impl Connection {
             todo.limit = Some(self.service.parts.patience.response_buffer);
         }
         if !sent && self.stage != Stage::Closed {
-            // The transport learns of it too, and tells that the connection is lost.
-            todo.end = Some(End::Abort);
+            self.condemn(clock::monotonic());
+            self.socket_lost();
+            // Not left to the transport: an application that sends without ever waiting would not let it speak.
+            self.close(End::Abort, todo);
         }
     }
 
@@ -226,7 +228,9 @@ impl Connection {
         let now = clock::monotonic();
         self.exchange.complete = true;
         self.tell(protocol.py(), now, todo);
-        self.after_response(now, todo);
+        if self.stage != Stage::Closed {
+            self.after_response(now, todo);
+        }
         if self.stage == Stage::Receiving {
             self.advance(protocol, now, todo);
         }

@@ -40,9 +40,9 @@ impl Todo {
         !self.write.is_empty() || self.reading.is_some() || self.end.is_some()
     }
 
-    /// Does it. `eagerly`: a request's task may run at once, for nothing of the application's is on the stack.
-    pub(super) fn perform(self, protocol: &Bound<'_, Protocol>, eagerly: bool) {
-        let py = protocol.py();
+    /// Does it. `alone`: nothing of the application's is on the stack, so that it may be called.
+    pub(super) fn perform(self, protocol: &Bound<'_, Protocol>, alone: bool) {
+        let (py, service) = (protocol.py(), &protocol.get().service);
         if let Some(transport) = &self.transport {
             self.write(transport.bind(py));
         }
@@ -51,18 +51,19 @@ impl Todo {
             let _ = future.call_method1(py, intern!(py, "set_result"), (py.None(),));
         }
         if self.flush_soon {
-            let flush = protocol.getattr(intern!(py, "flush"));
-            heed(flush.and_then(|flush| protocol.get().service.call_soon.call1(py, (flush,))));
+            heed(service.soon(protocol, intern!(py, "flush")));
         }
         if let Some(told) = self.told {
-            told.tell(py, &protocol.get().service);
+            told.tell(py, service);
         }
         if let Some(transport) = &self.transport {
             let transport = transport.bind(py);
             if let Some(reading) = self.reading {
-                let method =
-                    if reading { intern!(py, "resume_reading") } else { intern!(py, "pause_reading") };
-                heed(transport.call_method0(method));
+                heed(if reading {
+                    service.resume(transport)
+                } else {
+                    transport.call_method0("pause_reading")
+                });
             }
             if let Some(end) = self.end {
                 heed(transport.call_method0(match end {
@@ -72,8 +73,13 @@ impl Todo {
                 }));
             }
         }
-        if let Some(start) = self.start {
-            run::start(protocol, start, eagerly);
+        match self.start {
+            Some(start) if alone => run::start(protocol, start),
+            Some(start) => {
+                protocol.get().postpone(start);
+                heed(service.soon(protocol, intern!(py, "begin")));
+            }
+            None => {}
         }
     }
 

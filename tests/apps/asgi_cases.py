@@ -5,14 +5,17 @@ anything but an ASGI server. Read next: ../parity/test_asgi_class.py.
 """
 
 import asyncio
+import contextvars
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 PAGE = Path(__file__).with_name("page.html")
 JOURNAL = []
 RELEASED = asyncio.Event()
+VARIABLE = contextvars.ContextVar("VARIABLE", default="nothing")
 
 
 def note(*words):
@@ -155,6 +158,31 @@ async def sleeps(scope, receive, send):
         raise
 
 
+async def blocks(scope, receive, send):
+    """Stands still before anything is awaited."""
+    print("standing still", file=sys.stderr, flush=True)
+    time.sleep(50)
+
+
+async def pours(scope, receive, send):
+    """Sends for as long as there is somebody, and waits for nothing else."""
+    await send({"type": "http.response.start", "status": 200})
+    try:
+        while True:
+            await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
+    except OSError:
+        note("nobody is there")
+
+
+async def variable(scope, receive, send):
+    """Answers with the context variable that it finds, and leaves one of its own."""
+    found = VARIABLE.get()
+    VARIABLE.set("somebody else's")
+    await asyncio.sleep(0)
+    await whole_body(receive)
+    await respond(send, found.encode())
+
+
 async def in_the_background(scope, receive, send):
     await respond(send, b"answered")
     await RELEASED.wait()
@@ -221,11 +249,18 @@ async def lifespan(scope, receive, send):
     if mode == "fails":
         return await send({"type": "lifespan.startup.failed", "message": "no database"})
     scope["state"]["began"] = True
+    if "EAGER" in os.environ:
+        asyncio.get_running_loop().set_task_factory(eager)
     print("lifespan startup", file=sys.stderr, flush=True)
     await send({"type": "lifespan.startup.complete"})
     await receive()
     print("lifespan shutdown", file=sys.stderr, flush=True)
     await send({"type": "lifespan.shutdown.complete"})
+
+
+def eager(loop, coroutine, **options):
+    """asyncio's own, which does not take what uvloop gives to it in every version of Python."""
+    return asyncio.Task(coroutine, loop=loop, **options | {"eager_start": True})
 
 
 async def journal(scope, receive, send):
