@@ -31,6 +31,7 @@ CLASSES = {
     "gthread": ("-k", "gthread", "--threads", "4"),
     "gevent": ("-k", "gevent"),
     "eventlet": ("-k", "eventlet"),
+    "tornado": ("-k", "tornado"),
     "asgi": ("-k", "asgi"),
 }
 AS_TOLD = ("--keep-alive", "75", "--trust-forwarded-header")
