@@ -43,6 +43,8 @@ class Clients:
             body_timeout=cfg.request_body_timeout or None,
             max_body_size=cfg.limit_request_body or None,
         )
+        # A timer of the loop's for each request, which the sweep makes needless.
+        self.server.conn_params.header_timeout = None
         self.is_observed = native.is_observed
         self.all: set[Client] = set()
         self.stopping = False
