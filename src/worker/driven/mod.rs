@@ -36,6 +36,10 @@ use super::service::Service;
 use crate::config::Settings;
 use crate::config::kind::WorkerClass;
 use crate::py::{bridge, frames};
+use crate::sys::memory;
+
+/// The bodies of some dozens of clients, which come at the same time where nobody waits for anybody.
+const USUAL_BODIES: usize = 2 << 20;
 
 /// An object of the worker class.
 pub(super) struct Driver {
@@ -111,6 +115,7 @@ impl Driver {
         if *settings.workers.class() != WorkerClass::Asgi {
             return Ok(Bound::new(py, NativeProcess::new(process, requests, policy, application))?.into_any());
         }
+        memory::expect_allocations_of(USUAL_BODIES);
         let given = Given { application, requests, policy, patience };
         let settings = Arc::clone(settings);
         Ok(Bound::new(py, AsgiProcess::new(process, listeners, settings, given))?.into_any())
