@@ -95,7 +95,7 @@ def crowd(port: int, count: int, counts: multiprocessing.Array) -> None:
         counts[0] = sum(client.served and client.reads for client in clients)
         counts[1] = sum(client.served and not client.reads for client in clients)
         due, tick = max(due + 1 / TICKS, time.monotonic()), tick + 1
-        time.sleep(max(0.0, due - time.monotonic()))
+        time.sleep(max(0.0, due - time.monotonic()))  # the pace of slow clients
 
 
 @contextlib.contextmanager

@@ -161,7 +161,7 @@ async def sleeps(scope, receive, send):
 async def blocks(scope, receive, send):
     """Stands still before anything is awaited."""
     print("standing still", file=sys.stderr, flush=True)
-    time.sleep(50)
+    time.sleep(50)  # longer than a blocked loop is waited for
 
 
 async def pours(scope, receive, send):

@@ -22,7 +22,7 @@ def shown(scheme, client):
 def gated(path):
     yield b"one"
     while not os.path.exists(path):
-        time.sleep(0.01)
+        time.sleep(0.01)  # between two looks
     yield b"two"
 
 

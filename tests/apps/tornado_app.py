@@ -56,7 +56,7 @@ class Raises(RequestHandler):
 
 class Blocks(RequestHandler):
     def get(self):
-        time.sleep(60)
+        time.sleep(60)  # longer than a blocked loop is waited for
 
 
 class Process(RequestHandler):

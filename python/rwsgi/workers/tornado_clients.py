@@ -66,6 +66,7 @@ class Clients:
         if len(self.all) >= self.cfg.worker_connections:
             min((client for client in self.all if client.is_waiting), key=lambda client: client.due).close()
         connection, peer = accepted
+        # A listener that was passed to the server has not got it for them.
         if connection.family != socket.AF_UNIX:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client = Client(connection, peer, self)
@@ -130,18 +131,20 @@ class Client(IOStream):
         """The request whose head has come, unless it is refused."""
         if self.state == LINGERING:
             return None
+        request = self.open()
+        if request.refusal is not None:
+            self.refuse(request.refusal)
+        return self.request
+
+    def open(self) -> NativeRequest:
         self.state = SERVING
         self.request = self.native.begin(self.head.result(), self.peer)
-        if self.request.refusal is not None:
-            self.refuse(self.request.refusal)
         return self.request
 
     def write(self, data: bytes | memoryview) -> asyncio.Future[None]:
         if self.state <= HEAD and self.head.done():
             # tornado refuses a head that it has shown to nobody. The policy may have better words for it.
-            self.state = SERVING
-            self.request = self.native.begin(self.head.result(), self.peer)
-            data = self.request.refusal or data
+            data = self.open().refusal or data
         return super().write(data)
 
     def refuse(self, page: bytes) -> None:
@@ -179,7 +182,7 @@ class Client(IOStream):
             if limit and self.request is not None and self.request.age > limit:
                 self.give_up(self.request)
         elif now >= self.due and self.state == HEAD:
-            self.refuse(self.clients.native.slow_head(self.peer))
+            self.refuse(self.native.slow_head(self.peer))
         elif now >= self.due:
             self.close()
 

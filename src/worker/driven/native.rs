@@ -87,10 +87,14 @@ impl NativeProcess {
     fn slow_head(peer: Option<(&str, u16)>) -> Vec<u8> {
         let fault = PeerError::HeadTimeout;
         tell_fault(&peer_of(peer), &fault);
-        let mut writer = ResponseWriter::new();
-        writer.error_response(fault.status(), &fault.page_message());
-        writer.output().to_vec()
+        page(ResponseWriter::new(), fault.status(), &fault.page_message())
     }
+}
+
+/// A whole response, after which the connection ends.
+fn page(mut writer: ResponseWriter, status: u16, message: &str) -> Vec<u8> {
+    writer.error_response(status, message);
+    writer.output().to_vec()
 }
 
 fn peer_of(peer: Option<(&str, u16)>) -> Peer {
@@ -179,7 +183,6 @@ impl NativeRequest {
         self.refusal = Some((self.page(status, message), status));
     }
 
-    /// A whole response, after which the connection ends.
     fn page(&self, status: u16, message: &str) -> Vec<u8> {
         let mut writer = ResponseWriter::new();
         if let Some(head) = self.reader.head() {
@@ -188,8 +191,7 @@ impl NativeRequest {
         if let Some(id) = &self.id {
             writer.identify(id);
         }
-        writer.error_response(status, message);
-        writer.output().to_vec()
+        page(writer, status, message)
     }
 
     fn client(&self) -> String {
@@ -290,6 +292,9 @@ impl NativeRequest {
         let lane = self.lane.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(lane) = lane else { return };
         process.requests.end(lane, clock::monotonic());
+        if !process.is_observed() {
+            return;
+        }
         let status = self.refusal.as_ref().map_or(status, |(_, refused)| *refused);
         let mut response = ResponseHead::new();
         let line = format!("{status} {}", crate::http::reason(status));
